@@ -1,0 +1,122 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// cluster is one PostgreSQL data folder and what runs it.
+type cluster struct {
+	pgdata   string
+	account  account
+	binaries Binaries
+	// confined says that the account cannot enter a folder on the way by its
+	// permissions, and needs leave to.
+	confined bool
+}
+
+// majorOf reads which major version made the data folder; 0 means that there
+// is none.
+func majorOf(pgdata string) (int, error) {
+	content, err := os.ReadFile(filepath.Join(pgdata, "PG_VERSION"))
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, err := os.ReadDir(pgdata)
+		if errors.Is(err, fs.ErrNotExist) || (err == nil && len(entries) == 0) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("look into data folder: %w", err)
+		}
+		return 0, fmt.Errorf("%s has files in it and no PG_VERSION, so it is not a PostgreSQL data folder: restore it from a backup, or move it away to start with an empty database", pgdata)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read version of data folder: %w", err)
+	}
+	major, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return 0, fmt.Errorf("%s/PG_VERSION holds %q, which is not a version: restore the folder from a backup, or move it away to start with an empty database", pgdata, content)
+	}
+	return major, nil
+}
+
+// create makes the data folder under another name first, so that one cut short
+// half-way is never taken for a whole one.
+func (c cluster) create(ctx context.Context, volatile bool) error {
+	making := c.pgdata + ".new"
+	if err := os.RemoveAll(making); err != nil {
+		return fmt.Errorf("clear half-made data folder: %w", err)
+	}
+	if err := os.Mkdir(making, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	if err := c.account.give(making); err != nil {
+		return err
+	}
+	// Byte order collation sorts alike on every machine; the character type
+	// lets upper() and regular expressions know letters beyond ASCII. Where the
+	// system has no C.UTF-8, C has to do.
+	var err error
+	for _, ctype := range []string{"C.UTF-8", "C"} {
+		args := []string{
+			"--pgdata=" + making, "--username=" + superuser, "--encoding=UTF8", "--lc-collate=C", "--lc-ctype=" + ctype,
+			"--lc-messages=C", "--lc-monetary=C", "--lc-numeric=C", "--lc-time=C",
+			"--data-checksums", "--auth=peer", "--no-instructions",
+		}
+		if volatile {
+			args = append(args, "--no-sync")
+		}
+		cmd := exec.CommandContext(ctx, c.binaries.path("initdb"), args...)
+		cmd.Dir = "/"
+		cmd.Env = environment()
+		cmd.SysProcAttr = attributes(c.account, c.confined)
+		var out []byte
+		out, err = onLockedThread(cmd.CombinedOutput)
+		if err == nil {
+			break
+		}
+		err = fmt.Errorf("initdb: %w: %s", err, lastLines(string(out)))
+		if ctx.Err() != nil || !strings.Contains(string(out), "invalid locale") {
+			break
+		}
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(making))
+	}
+	if err := os.Rename(making, c.pgdata); err != nil {
+		return fmt.Errorf("put data folder in place: %w", err)
+	}
+	return nil
+}
+
+// configure writes the server's settings and who may come in.
+func (c cluster) configure(cfg Config) error {
+	files := map[string]string{
+		"postgresql.conf": render(cfg.settings()),
+		// Only who runs bodega comes in, by the word of the kernel.
+		"pg_hba.conf":   "local all all peer map=bodega\nlocal replication all peer map=bodega\n",
+		"pg_ident.conf": fmt.Sprintf("bodega %q %s\nbodega %q %s\n", c.account.peer, Role, c.account.peer, superuser),
+	}
+	for name, content := range files {
+		if err := c.account.write(filepath.Join(c.pgdata, name), content); err != nil {
+			return fmt.Errorf("configure server: %w", err)
+		}
+	}
+	return nil
+}
+
+// environment of the server's programs: nothing of bodega's own leaks in.
+func environment() []string {
+	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C"}
+}
+
+func lastLines(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	return strings.Join(lines[max(0, len(lines)-4):], "; ")
+}
