@@ -92,7 +92,10 @@ type Policy struct {
 	// Threshold is the probability below which an item is hidden; 0 never
 	// hides.
 	Threshold float64
-	Version   uint64
+	// MinLevel is the widest history that may hide an item: ItemStoreLevel
+	// hides only what this store's own shoppers missed.
+	MinLevel Level
+	Version  uint64
 }
 
 // Rule names what decided.
@@ -115,4 +118,28 @@ type Verdict struct {
 	// Contradicted says that a shopper found the item after the merchant had
 	// called it out of stock. The merchant's word stands; somebody should ask.
 	Contradicted bool
+}
+
+// Judge decides from the merchant's words and the prediction. predicted is
+// false where no predictor was asked. The merchant's own "out of stock" wins
+// whatever shoppers found: the merchant may know that the last one is gone, or
+// recalled, and an item wrongly hidden costs a sale where one wrongly shown
+// costs an order.
+func Judge(f *Features, noneLeft bool, p Prediction, predicted bool, policy *Policy) Verdict {
+	v := Verdict{Prediction: p}
+	switch {
+	case f.Merchant == normalize.OutOfStock:
+		v.Rule = MerchantOut
+		v.Contradicted = f.Last.Found && f.Last.At.After(f.MerchantAt)
+	case noneLeft:
+		v.Rule = NoneLeft
+		v.Contradicted = f.Last.Found && f.Last.At.After(f.MerchantAt)
+	case !predicted:
+		v.Rule, v.Available = NotPredicted, true
+	case p.Probability < policy.Threshold && p.Level >= policy.MinLevel:
+		v.Rule = PredictedOut
+	default:
+		v.Rule, v.Available = PredictedIn, true
+	}
+	return v
 }

@@ -4,9 +4,14 @@
 package guard
 
 import (
-	"time"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
 
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
+	"github.com/bodega-hq/bodega/internal/inventory/price"
 	"github.com/bodega-hq/bodega/internal/platform/money"
 )
 
@@ -22,15 +27,17 @@ const (
 	JumpOnPrevious  Rule = "price_jump_previous" // too far from the previous price
 	OffMedian       Rule = "price_off_median"    // too far from the item's median over stores
 	PowerOfTen      Rule = "power_of_ten"        // about ten or a hundred times, or a tenth or hundredth
+	TooManyAbsent   Rule = "too_many_absent"     // of a file: it would delist too much of the store
 )
 
 // The rules that pass.
 const (
-	Unchanged      Rule = "price_unchanged"     // the last good price again
-	WithinLimits   Rule = "price_within_limits" //
-	FirstSeen      Rule = "price_first_seen"    // nothing to compare with but the limits of all prices
-	MedianAgrees   Rule = "median_agrees"       // far from the previous price, close to other stores'
-	ApprovedBefore Rule = "approved_before"     // a person approved this very price
+	Unchanged       Rule = "price_unchanged"     // the last good price again
+	WithinLimits    Rule = "price_within_limits" //
+	FirstSeen       Rule = "price_first_seen"    // nothing to compare with but the limits of all prices
+	MedianAgrees    Rule = "median_agrees"       // far from the previous price, close to other stores'
+	ApprovedBefore  Rule = "approved_before"     // a person approved this very price
+	DiscardedBefore Rule = "discarded_before"    // a person discarded this very price: ignored
 )
 
 // Ratio is a quotient of prices in thousandths: 2500 is two and a half times.
@@ -59,22 +66,24 @@ type Limits struct {
 	Bands []Band
 	// MinStores is how many stores a median must rest on to count.
 	MinStores int
-	Version   uint64
+	// Absences limits what one full file may delist.
+	Absences Absences
+	// Version changes whenever anything above does. A result rests on it.
+	Version uint64
 }
 
 // Median is an item's median effective price over the merchant's stores.
 type Median struct {
 	Price  money.Minor
-	Per    normalize.Milligram
+	Per    normalize.Microgram
 	Stores int
 }
 
 // Evidence is what a proposed price is compared with.
 type Evidence struct {
-	// LastGood is the price that is shown now, zero where none ever was.
-	LastGood money.Minor
-	Currency money.Currency
-	Per      normalize.Milligram
+	// LastGood is the price that is shown now; its Effective is zero where none
+	// ever was.
+	LastGood price.Priced
 	// Approved is a price that a person has approved for this store item.
 	Approved money.Minor
 	Median   Median
@@ -84,86 +93,263 @@ type Evidence struct {
 type Verdict struct {
 	Rule Rule
 	Held bool
-	// Against is the price that the rule compared with, and Ratio the proposed
-	// price divided by it; zero where the rule compares with a limit.
+	// Against is the price that the rule compared with, zero where the rule
+	// compares with a limit.
 	Against money.Minor
-	Ratio   Ratio
+	// Times is how many times the larger of the two prices is the smaller, and
+	// Rise says that the proposed one is the larger.
+	Times Ratio
+	Rise  bool
 	// Limit is the bound that was passed: a Ratio in thousandths for the rules
 	// that compare prices, minor units for floor and ceiling.
 	Limit int64
 }
 
-// Status is where a hold stands.
-type Status uint8
+// agreement is how many times a price may be above or below the median to
+// agree with it.
+const agreement Ratio = 1500
 
-// The statuses. Open is the only one that is not final.
-const (
-	Open Status = iota + 1
-	Approved
-	Discarded
-	Superseded
-)
-
-// Hold is one held price of one store item.
-type Hold struct {
-	Price    money.Minor
-	Currency money.Currency
-	Per      normalize.Milligram
-	LastGood money.Minor // what is shown meanwhile, zero for nothing
-	Verdict  Verdict
-	Status   Status
-	OpenedAt time.Time
-	ClosedAt time.Time
-	ClosedBy string // who decided; empty where a newer price superseded it
-	FeedID   string
-	Row      int64
+// Judge compares a proposed price with the limits and with what else is known.
+// The first of these decides:
+//
+//  1. Zero or less is held, whatever else is known.
+//  2. A price that a person has approved, or the last good price again, passes.
+//  3. Another currency than before is held; so is a price outside floor and
+//     ceiling.
+//  4. Against the last good price: a step beyond the band's limits is held,
+//     named power_of_ten where that is what it looks like, unless the median
+//     over stores agrees with the new price. A return to the regular price that
+//     a sale was taken off is no step.
+//  5. Against the median: a price beyond the band's limits is held, unless the
+//     last good price was no nearer, so that a store that is dear by habit is
+//     not held for ever.
+func Judge(proposed *price.Priced, e *Evidence, l *Limits) Verdict {
+	amount, last := proposed.Effective, &e.LastGood
+	if amount <= 0 {
+		return Verdict{Rule: ZeroPrice, Held: true}
+	}
+	known := last.Effective > 0
+	if known && last.Currency != proposed.Currency {
+		return Verdict{Rule: CurrencyChanged, Held: true, Against: last.Effective}
+	}
+	if amount == e.Approved && (!known || last.Per == proposed.Per) {
+		return Verdict{Rule: ApprovedBefore, Against: e.Approved, Times: 1000}
+	}
+	comparable := known && last.Per == proposed.Per
+	if comparable && amount == last.Effective {
+		return Verdict{Rule: Unchanged, Against: last.Effective, Times: 1000}
+	}
+	if l.Floor > 0 && amount < l.Floor {
+		return Verdict{Rule: BelowFloor, Held: true, Limit: int64(l.Floor)}
+	}
+	if l.Ceiling > 0 && amount > l.Ceiling {
+		return Verdict{Rule: AboveCeiling, Held: true, Limit: int64(l.Ceiling)}
+	}
+	median := e.Median
+	if median.Stores < max(l.MinStores, 1) || median.Per != proposed.Per {
+		median.Price = 0
+	}
+	passed := Verdict{Rule: FirstSeen}
+	if comparable {
+		v := compare(amount, last.Effective)
+		v.Rule = WithinLimits
+		band := l.band(last.Effective)
+		if v.beyond(band.Up, band.Down) && !returns(amount, last) {
+			if median.Price > 0 {
+				if m := compare(amount, median.Price); m.Times <= agreement {
+					m.Rule = MedianAgrees
+					return m
+				}
+			}
+			v.Held, v.Rule = true, JumpOnPrevious
+			if v.powerOfTen() {
+				v.Rule = PowerOfTen
+			}
+			return v
+		}
+		passed = v
+	}
+	if median.Price > 0 {
+		v := compare(amount, median.Price)
+		band := l.band(median.Price)
+		if v.beyond(band.MedianUp, band.MedianDown) {
+			if comparable {
+				if before := compare(last.Effective, median.Price); before.Rise == v.Rise && before.Times >= v.Times {
+					return passed
+				}
+			}
+			v.Held, v.Rule = true, OffMedian
+			if v.powerOfTen() {
+				v.Rule = PowerOfTen
+			}
+			return v
+		}
+		if !comparable {
+			v.Rule, v.Limit = WithinLimits, 0
+			return v
+		}
+	}
+	return passed
 }
 
-// Effect is what a proposed price does to an item's hold.
-type Effect uint8
-
-// The effects.
-const (
-	NoHold      Effect = iota // nothing held before or after
-	OpenHold                  // a hold begins
-	KeepHold                  // the held price came again: the same hold
-	ReplaceHold               // another price is held: the old hold is superseded
-	CloseHold                 // a good price supersedes the hold
-	Ignored                   // the price was discarded before: nothing begins
-)
-
-// Transition is the step of an item's hold that one row causes.
-type Transition struct {
-	Effect Effect
-	// Closed is the superseded hold, for ReplaceHold and CloseHold.
-	Closed *Hold
-	// Opened is the new hold, for OpenHold and ReplaceHold.
-	Opened *Hold
+// returns says that the price goes back to about the regular price that the
+// last good one was a reduction of.
+func returns(amount money.Minor, last *price.Priced) bool {
+	if last.Regular <= last.Effective || amount < last.Effective {
+		return false
+	}
+	return compare(amount, last.Regular).Times <= 1100
 }
 
-// Judge compares a proposed price with the limits and what else is known.
-func Judge(proposed money.Minor, currency money.Currency, per normalize.Milligram, e *Evidence, l *Limits) Verdict {
-	panic("not written yet")
+// compare puts two prices above zero in proportion.
+func compare(amount, against money.Minor) Verdict {
+	v := Verdict{Against: against, Rise: amount > against}
+	larger, smaller := max(amount, against), min(amount, against)
+	times, _, ok := money.MulDiv(larger, 1000, int64(smaller), money.HalfAwayFromZero)
+	if !ok {
+		times = math.MaxInt64
+	}
+	v.Times = Ratio(times)
+	return v
 }
 
-// Next is the step from the open hold (nil for none) and the discarded prices
-// that a verdict on a proposed price causes. proposed carries the price, its
-// provenance and the verdict.
-func Next(open *Hold, discarded []money.Minor, proposed Hold) Transition {
-	panic("not written yet")
+// beyond compares with the limit of the price's direction and notes it.
+func (v *Verdict) beyond(up, down Ratio) bool {
+	limit := down
+	if v.Rise {
+		limit = up
+	}
+	v.Limit = int64(limit)
+	return limit > 0 && v.Times > limit
 }
 
-// Decision is what a person decided about an open hold.
-type Decision struct {
-	Status Status // Approved or Discarded
-	// Price is the one that the person saw. The decision fails where another is
-	// held by now.
-	Price money.Minor
-	By    string
-	At    time.Time
+// powerOfTen says that a decimal point slipped by one, two or three places, give
+// or take the quarter that the price may have moved by itself.
+func (v *Verdict) powerOfTen() bool {
+	for p := Ratio(10_000); p <= 1_000_000; p *= 10 {
+		if v.Times >= p*4/5 && v.Times <= p*5/4 {
+			return true
+		}
+	}
+	return false
 }
 
-// Decide closes the hold by compare-and-set on its price.
-func Decide(h Hold, d Decision) (Hold, error) {
-	panic("not written yet")
+// band is the one that a price lies in.
+func (l *Limits) band(p money.Minor) *Band {
+	for i := range l.Bands {
+		if i == len(l.Bands)-1 || p < l.Bands[i].Below {
+			return &l.Bands[i]
+		}
+	}
+	return &Band{}
+}
+
+// DefaultLimits are for a merchant that has set none. Cheap goods may move in
+// larger steps; a reduction of 60 % passes in every band, and so does its end.
+func DefaultLimits(c money.Currency) Limits {
+	unit := c.Unit()
+	if c.Exponent() == 0 {
+		unit = 100 // one hundred yen, won or francs buy about what a dollar does
+	}
+	return Limits{
+		Ceiling:   100_000 * unit,
+		MinStores: 3,
+		Bands: []Band{
+			{Below: unit, Up: 5000, Down: 5000, MedianUp: 5000, MedianDown: 6000},
+			{Below: 20 * unit, Up: 3500, Down: 4000, MedianUp: 4000, MedianDown: 5000},
+			{Up: 3000, Down: 3500, MedianUp: 3000, MedianDown: 4000},
+		},
+		Absences: Absences{Share: 300, AtLeast: 20},
+	}
+}
+
+// Validate refuses limits that would hold everything or nothing by mistake.
+func (l *Limits) Validate() error {
+	if len(l.Bands) == 0 {
+		return errors.New("limits: no bands: give at least one")
+	}
+	if l.Floor < 0 || l.Ceiling < 0 || l.Ceiling > 0 && l.Ceiling <= l.Floor {
+		return fmt.Errorf("limits: floor %d and ceiling %d: neither may be negative, and the ceiling must be above the floor", l.Floor, l.Ceiling)
+	}
+	for i, b := range l.Bands {
+		if i > 0 && i < len(l.Bands)-1 && b.Below <= l.Bands[i-1].Below {
+			return fmt.Errorf("limits: band %d ends at %d, before the one below it", i+1, b.Below)
+		}
+		for _, r := range [...]Ratio{b.Up, b.Down, b.MedianUp, b.MedianDown} {
+			if r != 0 && r <= 1000 {
+				return fmt.Errorf("limits: band %d: a ratio of %d thousandths would hold every change: use more than 1000, or 0 for no limit", i+1, r)
+			}
+		}
+	}
+	return nil
+}
+
+// Absences limits how much of a store one full file may delist: a file cut off
+// in transfer would otherwise empty the shop.
+type Absences struct {
+	// Share of the listed items, in thousandths, above which nothing is
+	// delisted without a person; 0 is no limit.
+	Share Ratio
+	// AtLeast is how many items must be absent before the share counts, so that
+	// a small store may drop a few.
+	AtLeast int
+}
+
+// JudgeAbsences says whether a full file may delist absent of listed items.
+func JudgeAbsences(listed, absent int, a Absences) Verdict {
+	v := Verdict{Rule: WithinLimits, Limit: int64(a.Share)}
+	if listed <= 0 || a.Share <= 0 || absent < a.AtLeast {
+		return v
+	}
+	if v.Times = Ratio(int64(absent) * 1000 / int64(listed)); v.Times > a.Share {
+		v.Rule, v.Held = TooManyAbsent, true
+	}
+	return v
+}
+
+// Sentence tells the verdict with its values.
+func (v Verdict) Sentence(proposed *price.Priced) string {
+	c := proposed.Currency
+	amount, against := money.Format(proposed.Effective, c), money.Format(v.Against, c)
+	way := "below"
+	if v.Rise {
+		way = "above"
+	}
+	switch v.Rule {
+	case ZeroPrice:
+		return amount + " is not above zero."
+	case BelowFloor:
+		return fmt.Sprintf("%s is below the merchant's floor of %s.", amount, money.Format(money.Minor(v.Limit), c))
+	case AboveCeiling:
+		return fmt.Sprintf("%s is above the merchant's ceiling of %s.", amount, money.Format(money.Minor(v.Limit), c))
+	case CurrencyChanged:
+		return amount + " is in another currency than the price before."
+	case JumpOnPrevious:
+		return fmt.Sprintf("%s is %s times %s the previous %s; the limit is %s.", amount, v.Times, way, against, Ratio(v.Limit))
+	case OffMedian:
+		return fmt.Sprintf("%s is %s times %s the median of the merchant's stores, %s; the limit is %s.", amount, v.Times, way, against, Ratio(v.Limit))
+	case PowerOfTen:
+		return fmt.Sprintf("%s is %s times %s %s: a decimal point seems to have slipped.", amount, v.Times, way, against)
+	case Unchanged:
+		return amount + " is the price that is shown already."
+	case ApprovedBefore:
+		return amount + " was approved by a person."
+	case MedianAgrees:
+		return fmt.Sprintf("%s is far from the previous price, but the median of the merchant's stores, %s, agrees with it.", amount, against)
+	case FirstSeen:
+		return amount + " is the first price, and too few other stores have one to compare with."
+	}
+	if v.Against == 0 {
+		return amount + " is within the limits."
+	}
+	return fmt.Sprintf("%s is within the limits of %s.", amount, against)
+}
+
+// String writes the ratio as a decimal, such as "2.5".
+func (r Ratio) String() string {
+	b := strconv.AppendInt(nil, int64(r)/1000, 10)
+	if rest := int64(r) % 1000; rest != 0 {
+		b = append(append(b, '.'), strings.TrimRight(strconv.FormatInt(1000+rest, 10)[1:], "0")...)
+	}
+	return string(b)
 }

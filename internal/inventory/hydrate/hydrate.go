@@ -5,6 +5,7 @@ package hydrate
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
 )
@@ -19,7 +20,7 @@ type Product struct {
 	Sold     normalize.Sold
 	// AverageWeight is of one piece of a product sold by weight, zero where
 	// unknown.
-	AverageWeight normalize.Milligram
+	AverageWeight normalize.Microgram
 	// Version changes whenever anything above does. A result rests on it.
 	Version uint64
 }
@@ -86,8 +87,10 @@ func Wanted(items []normalize.Item) []normalize.GTIN {
 // Merge joins the item with its product, in place. The catalogue wins for
 // name, brand, category and size, which are the same in every store and which
 // it curates; the merchant wins for how it sells the item and for its average
-// weight, which differ by store. Either fills what the other lacks. product is
-// nil where the catalogue knows none.
+// weight, which differ by store. Either fills what the other lacks, but for one
+// thing: a row that gives a price of a piece is not turned into one sold by
+// weight because the catalogue thinks so. product is nil where the catalogue
+// knows none.
 func Merge(item *normalize.Item, product *Product) Verdict {
 	if product == nil || item.GTIN == 0 || item.GTIN.Restricted() {
 		switch {
@@ -113,12 +116,35 @@ func Merge(item *normalize.Item, product *Product) Verdict {
 		v.FromCatalog |= Size
 	}
 	if item.Sold == normalize.SoldUnknown && product.Sold != normalize.SoldUnknown {
-		item.Sold = product.Sold
-		v.FromCatalog |= Sold
+		piece := item.Price.Set || item.Sale.Set
+		if product.Sold == normalize.ByEach || !piece && item.UnitPrice.Set && item.UnitBase > 0 {
+			item.Sold = product.Sold
+			v.FromCatalog |= Sold
+		}
+		if item.Sold == normalize.ByWeight {
+			item.Base = item.UnitBase
+		}
 	}
 	if item.AverageWeight == 0 && product.AverageWeight > 0 {
 		item.AverageWeight = product.AverageWeight
 		v.FromCatalog |= AverageWeight
 	}
 	return v
+}
+
+// String lists the attributes, such as "name, brand and size".
+func (a Attributes) String() string {
+	names := make([]string, 0, 6)
+	for i, name := range [...]string{"name", "brand", "category", "size", "way of selling", "average weight"} {
+		if a&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "nothing"
+	case 1:
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/bodega-hq/bodega/internal/inventory/hydrate"
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
 	"github.com/bodega-hq/bodega/internal/inventory/price"
-	"github.com/bodega-hq/bodega/internal/platform/money"
 )
 
 // Disposition is what became of a row. Every row has exactly one, so that a
@@ -31,93 +30,64 @@ const (
 	Duplicate                        // a later row of the same item is in the chunk
 )
 
+// String is the word that feeds are accounted with.
+func (d Disposition) String() string {
+	switch d {
+	case Applied:
+		return "applied"
+	case Unchanged:
+		return "unchanged"
+	case Stale:
+		return "stale"
+	case Held:
+		return "held"
+	case Rejected:
+		return "rejected"
+	case Duplicate:
+		return "duplicate"
+	}
+	return "unknown"
+}
+
 // Cause is why rows are judged.
 type Cause uint8
 
-// The causes. With any but Arrived the rows are kept ones and no row is stale.
+// The causes. With any but Arrived the rows are kept ones: none is stale, and
+// each keeps the provenance of its state.
 const (
 	Arrived         Cause = iota // a feed brought the rows
 	CatalogChanged               // a product of the catalogue did
 	SettingsChanged              // the store's settings or limits did
 	SignalChanged                // shoppers' signals or the model did
+	TimePassed                   // State.RejudgeAt has come
 )
-
-// Hidden is why an item is not shown.
-type Hidden string
-
-// The reasons, the first that applies.
-const (
-	Visible         Hidden = ""
-	HiddenDelisted  Hidden = "delisted"   // absent from a full file
-	HiddenNoPrice   Hidden = "price_held" // its only price is held
-	HiddenMerchant  Hidden = "merchant_out_of_stock"
-	HiddenPredicted Hidden = "predicted_out_of_stock"
-)
-
-// State is what is stored of one store item.
-type State struct {
-	SKU      string
-	GTIN     normalize.GTIN
-	Name     string
-	Brand    string
-	Category string
-	Size     normalize.Size
-
-	// Price is what is shown: the last good price. Its Effective is zero where
-	// none ever was.
-	Price  price.Priced
-	Hidden Hidden
-	// Merchant is the merchant's word; Percent the predicted probability of
-	// being on the shelf in steps of five, -1 where nothing predicts.
-	Merchant normalize.Availability
-	Percent  int8
-	// Approved is the price a person last approved, Discarded those discarded,
-	// newest last, at most MaxDiscarded.
-	Approved  money.Minor
-	Discarded []money.Minor
-	// Hold is the open hold, nil for none.
-	Hold *guard.Hold
-
-	// FeedID and Row are where the kept row came from.
-	FeedID string
-	Row    int64
-	// SourceTime is when the merchant knew what the row says, AvailableTime
-	// when it knew its word of availability.
-	SourceTime    time.Time
-	AvailableTime time.Time
-	// Hash is of all of the above but times and provenance, and of the versions
-	// that it rests on. Equal hashes need no write.
-	Hash uint64
-}
-
-// Shown says whether customers see the item.
-func (s *State) Shown() bool { return s.Hidden == Visible }
-
-// MaxDiscarded is how many discarded prices a store item remembers.
-const MaxDiscarded = 8
 
 // Known is what is known of one store item before its row is judged.
 type Known struct {
 	// State is what is stored, nil for an item never seen.
 	State *State
 	// Kept is the row that State came from: what the merchant last said column
-	// by column. A delta is laid over it. nil where State is nil.
+	// by column. A delta is laid over it. It may be nil where State is, and for
+	// full files where State.AvailabilityTime is not after the file's.
 	Kept *feed.Row
 	// Confirmed is the newest source time that confirmed the item without
-	// rewriting it, zero where State.SourceTime is the newest.
-	Confirmed time.Time
-	Median    guard.Median
-	History   availability.ItemHistory
+	// rewriting it, and ConfirmedAvailability the newest that confirmed its
+	// availability; zero where State's own times are the newest.
+	Confirmed             time.Time
+	ConfirmedAvailability time.Time
+	Median                guard.Median
+	History               availability.ItemHistory
 }
 
-// Inputs are what a store's rows are judged with.
+// Inputs are what a store's rows are judged with. They are read, never
+// changed, so that chunks of one store may share them.
 type Inputs struct {
 	Store   string
 	FeedID  string
 	Kind    feed.Kind
 	Cause   Cause
 	Mapping *feed.Mapping
-	// Currency is the store's.
+	// Location reads times that name no zone; nil is UTC.
 	Location *time.Location
 	// SourceTime is the file's; Watermark the newest source time of a full file
 	// of this store that was applied; Now the time of judging.
@@ -128,7 +98,7 @@ type Inputs struct {
 	Settings     price.Settings
 	Limits       guard.Limits
 	Availability availability.Policy
-	// Predictor is asked once per chunk; nil leaves the merchant's word.
+	// Predictor is asked once for many rows; nil leaves the merchant's word.
 	Predictor  availability.Predictor
 	Categories map[string]availability.Counts
 	Products   map[normalize.GTIN]hydrate.Product
@@ -142,47 +112,95 @@ type Outcome struct {
 	Row         int64
 	Disposition Disposition
 	// Write says that State and Kept should be stored: true for Applied, and
-	// for Held where something changed.
+	// for Held where something changed. Otherwise State is what it was.
 	Write bool
 	State State
-	Kept  feed.Row
+	// Kept is what the merchant has said column by column, this row included.
+	// It is the row itself for a full file; nil unless Write.
+	Kept *feed.Row
 	// Hold is the step of the item's hold; its Effect is NoHold for most rows.
 	Hold guard.Transition
-	// Confirmed is the source time that the row confirms, also where nothing is
-	// rewritten; zero where the row confirms nothing.
-	Confirmed time.Time
-	// Problems are the row's, one of them of severity Rejected where the row
-	// is.
+	// Confirmed is the source time that an unchanged row of a delta confirms,
+	// and ConfirmedAvailability that of its availability; zero where nothing
+	// need be noted, since a full file confirms its store by the watermark and a
+	// written row by State's own times.
+	Confirmed             time.Time
+	ConfirmedAvailability time.Time
+	// Problems are the row's; one is of severity Rejected where the row is.
 	Problems []normalize.Problem
 }
 
+// Tally counts dispositions.
+type Tally struct {
+	Read, Applied, Unchanged, Stale, Held, Rejected, Duplicate int64
+}
+
+// Count adds outcomes.
+func (t *Tally) Count(outcomes []Outcome) {
+	for i := range outcomes {
+		t.Read++
+		switch outcomes[i].Disposition {
+		case Applied:
+			t.Applied++
+		case Unchanged:
+			t.Unchanged++
+		case Stale:
+			t.Stale++
+		case Held:
+			t.Held++
+		case Rejected:
+			t.Rejected++
+		case Duplicate:
+			t.Duplicate++
+		}
+	}
+}
+
+// Closes says that every row read has exactly one disposition.
+func (t Tally) Closes() bool {
+	return t.Read == t.Applied+t.Unchanged+t.Stale+t.Held+t.Rejected+t.Duplicate
+}
+
 // Chunk judges rows of one store. Outcomes are in the order of rows, one each.
+// Outcomes hold on to rows.
 func Chunk(rows []feed.Row, in *Inputs) []Outcome {
-	panic("not written yet")
+	c := newChunk(in)
+	outcomes := make([]Outcome, len(rows))
+	passage := make([]work, min(len(rows), block))
+	last := lastOf(rows)
+	for start := 0; start < len(rows); start += block {
+		rows, outcomes := rows[start:min(start+block, len(rows))], outcomes[start:min(start+block, len(rows))]
+		for i := range rows {
+			passage[i] = work{out: &outcomes[i]}
+			if id := rows[i].Values[feed.ItemID]; last != nil && last[id] != start+i {
+				outcomes[i] = Outcome{SKU: id, Row: rows[i].Number, Disposition: Duplicate}
+				continue
+			}
+			c.read(&rows[i], &passage[i])
+		}
+		c.predict(passage[:len(rows)])
+		for i := range rows {
+			if outcomes[i].Disposition == 0 {
+				c.decide(&passage[i])
+			}
+		}
+	}
+	return outcomes
 }
 
-// Story is what became of one row, stage by stage.
-type Story struct {
-	Store       string
-	SKU         string
-	FeedID      string
-	Row         int64
-	Line        int64
-	Disposition Disposition
-	Stages      []Step
-}
-
-// Step is one stage's part of a story.
-type Step struct {
-	Stage   string // normalize, freshness, hydrate, price, availability, guard, result
-	Verdict string // one word: passed, noted, dropped, held, rejected, …
-	Rule    string // the stage's rule, for counting by
-	Detail  string // a sentence with the values
-	Fix     string // what to do, empty where nothing is to be done
-	At      time.Time
-}
-
-// Explain tells the story of one row by the path that Chunk takes.
-func Explain(row *feed.Row, in *Inputs) (Story, Outcome) {
-	panic("not written yet")
+// lastOf finds the last row of each item, nil where the rows ascend by item, as
+// a split file's do, so that none can come twice.
+func lastOf(rows []feed.Row) map[string]int {
+	ascending := true
+	for i := 1; i < len(rows) && ascending; i++ {
+		ascending = rows[i-1].Values[feed.ItemID] < rows[i].Values[feed.ItemID]
+	}
+	if ascending {
+		return nil
+	}
+	last := make(map[string]int, len(rows))
+	for i := range rows {
+		last[rows[i].Values[feed.ItemID]] = i
+	}
+	return last
 }

@@ -27,15 +27,15 @@ type Item struct {
 	Sold     Sold
 	// AverageWeight is the merchant's own average weight of one piece of an
 	// item sold by weight, and zero where it gives none.
-	AverageWeight Milligram
+	AverageWeight Microgram
 	// Currency is the one all amounts of the row are in.
 	Currency money.Currency
 	// Price is the regular price: of one piece, or of Base where Sold is
 	// ByWeight.
 	Price Price
 	// Base is the weight that prices are for where Sold is ByWeight: Kilogram,
-	// a hundred grams, a pound. Zero otherwise.
-	Base Milligram
+	// a hundred grams, Pound. Zero otherwise.
+	Base Microgram
 	// Sale is the sale price in the same measure, with its window. Zero times
 	// leave the window open at that end.
 	Sale      Price
@@ -44,7 +44,7 @@ type Item struct {
 	// UnitPrice is the price of UnitBase, where the row gives it apart from
 	// Price and UnitBase is a weight.
 	UnitPrice Price
-	UnitBase  Milligram
+	UnitBase  Microgram
 
 	Availability Availability
 	// Quantity is the merchant's count on hand; QuantityKnown tells zero from

@@ -1,0 +1,66 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"connectrpc.com/connect"
+)
+
+// errorMapping is the one place where a handler's error becomes what its
+// caller sees. It is the outermost interceptor.
+type errorMapping struct{}
+
+func (errorMapping) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				res, err = nil, recovered(ctx, p)
+			}
+			err = leave(ctx, err)
+		}()
+		return next(ctx, req)
+	}
+}
+
+func (errorMapping) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = recovered(ctx, p)
+			}
+			err = leave(ctx, err)
+		}()
+		return next(ctx, conn)
+	}
+}
+
+func (errorMapping) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+func recovered(ctx context.Context, p any) error {
+	// net/http asks for == here; whoever aborts an answer means it.
+	if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is never wrapped
+		panic(p)
+	}
+	if c := callFrom(ctx); c != nil {
+		c.stack = debug.Stack()
+	}
+	return fmt.Errorf("panic: %v", p)
+}
+
+func leave(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	c := callFrom(ctx)
+	if c == nil {
+		return outward(ctx, err, "")
+	}
+	out := outward(ctx, err, c.id)
+	c.err, c.code = err, out.Code().String()
+	return out
+}
