@@ -54,7 +54,8 @@ type holdDocument struct {
 	LastGood *priceDocument `json:"last_good,omitempty"`
 	Rule     string         `json:"rule"`
 	Against  int64          `json:"against,omitempty"`
-	Ratio    int64          `json:"ratio,omitempty"`
+	Times    int64          `json:"times,omitempty"`
+	Rise     bool           `json:"rise,omitempty"`
 	Limit    int64          `json:"limit,omitempty"`
 	Opened   time.Time      `json:"opened"`
 	Feed     string         `json:"feed,omitempty"`
@@ -114,7 +115,7 @@ func decodeState(raw []byte) (judge.State, error) {
 	if h := d.Hold; h != nil {
 		st.Hold = &guard.Hold{
 			Price: h.Price.priced(), LastGood: h.LastGood.priced(), Status: guard.Open, OpenedAt: h.Opened, FeedID: h.Feed, Row: h.Row,
-			Verdict: guard.Verdict{Rule: guard.Rule(h.Rule), Held: true, Against: money.Minor(h.Against), Ratio: guard.Ratio(h.Ratio), Limit: h.Limit},
+			Verdict: guard.Verdict{Rule: guard.Rule(h.Rule), Held: true, Against: money.Minor(h.Against), Times: guard.Ratio(h.Times), Rise: h.Rise, Limit: h.Limit},
 		}
 	}
 	for _, print := range []struct {
@@ -217,7 +218,10 @@ func appendHold(b []byte, h *guard.Hold) []byte {
 	}
 	b = appendTextMember(b, "rule", string(h.Verdict.Rule))
 	b = appendNumberMember(b, "against", int64(h.Verdict.Against))
-	b = appendNumberMember(b, "ratio", int64(h.Verdict.Ratio))
+	b = appendNumberMember(b, "times", int64(h.Verdict.Times))
+	if h.Verdict.Rise {
+		b = append(b, `"rise":true,`...)
+	}
 	b = appendNumberMember(b, "limit", h.Verdict.Limit)
 	b = appendTextMember(b, "feed", h.FeedID)
 	b = appendNumberMember(b, "row", h.Row)
@@ -310,18 +314,25 @@ var keptFields = func() (fields [256]feed.Field) {
 	return fields
 }()
 
+// keptMapping leads the name of the mapping that a kept row is read with.
+const keptMapping = 'M'
+
 // appendKept appends a row as a letter, a length and the text for each value
-// that is there.
-func appendKept(b []byte, row *feed.Row) []byte {
+// that is there, led by the mapping that reads it.
+func appendKept(b []byte, row *feed.Row, m mappingRef) []byte {
+	b = appendKeptText(b, keptMapping, string(m))
 	for f, v := range row.Values {
-		if v == "" {
-			continue
+		if v != "" {
+			b = appendKeptText(b, keptCodes[f], v)
 		}
-		b = append(b, keptCodes[f])
-		b = appendLength(b, len(v))
-		b = append(b, v...)
 	}
 	return b
+}
+
+func appendKeptText(b []byte, code byte, text string) []byte {
+	b = append(b, code)
+	b = appendLength(b, len(text))
+	return append(b, text...)
 }
 
 func appendLength(b []byte, n int) []byte {
@@ -334,15 +345,14 @@ func appendLength(b []byte, n int) []byte {
 
 // decodeKept reads what appendKept wrote. Fields that this version does not
 // know are passed over.
-func decodeKept(b []byte) (feed.Row, error) {
-	var row feed.Row
+func decodeKept(b []byte) (row feed.Row, m mappingRef, err error) {
 	rest := string(b)
 	for len(rest) > 0 {
-		field, n, shift := keptFields[rest[0]], 0, 0
+		code, n, shift := rest[0], 0, 0
 		rest = rest[1:]
 		for {
 			if rest == "" || shift > 28 {
-				return row, fmt.Errorf("kept row of %d bytes is cut short", len(b))
+				return row, m, fmt.Errorf("kept row of %d bytes is cut short", len(b))
 			}
 			c := rest[0]
 			rest = rest[1:]
@@ -353,12 +363,15 @@ func decodeKept(b []byte) (feed.Row, error) {
 			shift += 7
 		}
 		if n > len(rest) {
-			return row, fmt.Errorf("kept row of %d bytes is cut short", len(b))
+			return row, m, fmt.Errorf("kept row of %d bytes is cut short", len(b))
 		}
-		if field < feed.NumFields {
+		switch field := keptFields[code]; {
+		case code == keptMapping:
+			m = mappingRef(rest[:n])
+		case field < feed.NumFields:
 			row.Values[field] = rest[:n]
 		}
 		rest = rest[n:]
 	}
-	return row, nil
+	return row, m, nil
 }

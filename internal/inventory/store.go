@@ -256,7 +256,7 @@ func (s *store) mappingYAML(ctx context.Context, merchant, name, version string)
 	}
 	err = pool.QueryRow(ctx, `
 SELECT yaml FROM mapping
-WHERE merchant_id = $1 AND ($2 = '' OR name = $2) AND ($3 = '' OR version = $3)
+WHERE merchant_id = $1 AND ($2 = '' OR name = $2) AND ($3 = '' OR version LIKE $3 || '%')
 ORDER BY applied_at DESC LIMIT 1`, merchant, name, version).Scan(&yaml)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, false, nil

@@ -21,6 +21,7 @@ import (
 type stored struct {
 	State       judge.State
 	Kept        feed.Row
+	Mapping     mappingRef
 	ChangeFeed  FeedID
 	ChangeChunk int
 	ChangedAt   time.Time
@@ -70,7 +71,7 @@ func (it *stored) decode(id string, state, kept []byte, sourceTime time.Time) er
 	if it.State, err = decodeState(state); err != nil {
 		return fmt.Errorf("decode state of item %s: %w", id, err)
 	}
-	if it.Kept, err = decodeKept(kept); err != nil {
+	if it.Kept, it.Mapping, err = decodeKept(kept); err != nil {
 		return fmt.Errorf("decode kept row of item %s: %w", id, err)
 	}
 	it.State.SKU, it.State.SourceTime = id, sourceTime
@@ -140,9 +141,10 @@ func (s *store) histories(ctx context.Context, q querier, key StoreKey, ids []st
 
 // write is one item's new state.
 type write struct {
-	ID    string
-	State *judge.State
-	Kept  *feed.Row
+	ID      string
+	State   *judge.State
+	Kept    *feed.Row
+	Mapping mappingRef
 }
 
 const mergeItems = `
@@ -165,7 +167,7 @@ func (s *store) mergeWrites(ctx context.Context, tx pgx.Tx, l *ledger, writes []
 		// pgx encodes a row before it asks for the next.
 		arena = appendState(arena[:0], w.State)
 		cut := len(arena)
-		arena = appendKept(arena, w.Kept)
+		arena = appendKept(arena, w.Kept, w.Mapping)
 		return []any{load, w.ID, arena[:cut:cut], arena[cut:], w.State.SourceTime, orNull(w.State.RejudgeAt)}, nil
 	})
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"item_staging"}, []string{"load", "item_id", "state", "kept", "source_time", "rejudge_at"}, source); err != nil {
@@ -332,7 +334,7 @@ func scanItem(row pgx.CollectableRow) (Item, error) {
 	if err := st.decode(it.ID, state, kept, sourceTime); err != nil {
 		return it, err
 	}
-	it.State, it.Kept = st.State, st.Kept
+	it.State, it.Kept, it.Mapping = st.State, st.Kept, st.Mapping
 	return it, nil
 }
 

@@ -290,6 +290,7 @@ type Item struct {
 	ID           string
 	State        judge.State
 	Kept         feed.Row
+	Mapping      mappingRef
 	ChangeFeed   FeedID
 	ChangeChunk  int
 	ChangedAt    time.Time
