@@ -203,7 +203,8 @@ func TestKonzumAgainstAnchor(t *testing.T) {
 		"SIR POLUTV GOUDA cca 3kg LANA MILK":    guard.MedianAgrees,   // 6.49 in three stores, anchored at 0.10
 		"SALV PALOMA US TWIG 33X33 3SL 20/1":    guard.JumpOnPrevious, // 0.10, anchored at 2.29
 		"BOLERO MIX NATURA 150g":                guard.JumpOnPrevious, // 3.29 in one store, anchored at 20
-		"ŽICA ČELIČNA XXL GRILL&OUTDOOR REKORD": guard.PowerOfTen,     // 0.99 in two stores, anchored at 0.10
+		"ŽICA ČELIČNA XXL GRILL&OUTDOOR REKORD": guard.MedianAgrees,   // 0.99 in three stores, anchored at 0.10
+		"DET LIKVI ULTRA FRESH 4L":              guard.JumpOnPrevious, // 5.99 in two stores, anchored at 0.10
 	} {
 		if got := verdicts[name]; got != want {
 			t.Errorf("%s: rule %q, want %q", name, got, want)
