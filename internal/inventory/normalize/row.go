@@ -275,6 +275,13 @@ func (r *reader) unitBase() Microgram {
 		return 0
 	}
 	w, _ := size.Weight()
+	// Sizes end at the milligram; prices of a pound must all be for one pound.
+	switch {
+	case max(w-Pound, Pound-w) < 1000:
+		return Pound
+	case max(w-Ounce, Ounce-w) < 1000:
+		return Ounce
+	}
 	return w
 }
 
@@ -351,7 +358,9 @@ func (r *reader) prices(item *Item) {
 	if item.Sold == ByWeight && !item.Price.Set && !item.Sale.Set {
 		severity = Rejected
 	}
-	item.UnitPrice = r.price(feed.UnitPrice, BadUnitPrice, severity)
+	if item.UnitPrice = r.price(feed.UnitPrice, BadUnitPrice, severity); item.UnitBase == 0 || !item.UnitPrice.Set {
+		item.UnitPrice, item.UnitBase = Price{}, 0 // for the shelf label, nothing to weigh by
+	}
 	if text := r.row.Values[feed.SalePeriod]; text != "" && item.Sale.Set {
 		from, until, err := parsePeriod(text, r.rules.Location)
 		if err != nil {

@@ -343,10 +343,11 @@ func assemble(text, whole, fraction string, negative bool) (Decimal, error) {
 	digits, since, grouped := 0, 0, false
 	tooLong := &SyntaxError{text, "has more digits than any price", "write at most 18 digits"}
 	add := func(c byte) bool {
-		if d.Unscaled > (math.MaxInt64-9)/10 {
+		digit := int64(c - '0')
+		if d.Unscaled > (math.MaxInt64-digit)/10 {
 			return false
 		}
-		d.Unscaled = d.Unscaled*10 + int64(c-'0')
+		d.Unscaled = d.Unscaled*10 + digit
 		return true
 	}
 	for _, r := range whole {
@@ -372,13 +373,12 @@ func assemble(text, whole, fraction string, negative bool) (Decimal, error) {
 		}
 		digits++
 		// Zeros at the end carry nothing, however many there are.
-		if i >= 18 || d.Unscaled > (math.MaxInt64-9)/10 {
+		if i >= 18 || !add(byte(r)) {
 			if strings.Trim(fraction[i:], "0") == "" {
 				break
 			}
 			return Decimal{}, tooLong
 		}
-		add(byte(r))
 		d.Scale++
 	}
 	if digits == 0 {
