@@ -41,7 +41,10 @@ type chunk struct {
 	Delist bool
 	// Revise changes items by a person's decision instead of judging them.
 	Revise func(id string, it *stored) (judge.State, bool, error)
-	// Also runs in the transaction that merges the chunk.
+	// Before runs in the transaction once the fence is held, before anything
+	// is read.
+	Before func(ctx context.Context, tx pgx.Tx) error
+	// Also runs in the transaction once the chunk is merged.
 	Also func(ctx context.Context, tx pgx.Tx) error
 }
 
@@ -94,6 +97,11 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (Account, error) {
 	if err := s.store.lockFence(ctx, tx, u.Store.Key, u.Token); err != nil {
 		return Account{}, err
+	}
+	if c.Before != nil {
+		if err := c.Before(ctx, tx); err != nil {
+			return Account{}, err
+		}
 	}
 	known, items, err := s.store.known(ctx, tx, u.Store.Key, c.IDs)
 	if err != nil {
@@ -170,6 +178,10 @@ func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known
 		wanted := map[normalize.GTIN]struct{}{}
 		for i := range groups {
 			collectGTINs(groups[i].rows, wanted)
+		}
+		// A partial row is laid over one that may know the GTIN it leaves out.
+		for _, it := range items {
+			collectGTINs([]feed.Row{it.Kept}, wanted)
 		}
 		if products, err = s.lookUp(ctx, tx, wanted); err != nil {
 			return err

@@ -210,10 +210,10 @@ func newRejectWriter(ctx context.Context, b blob.Bucket, key string) *rejectWrit
 	return &rejectWriter{ctx: ctx, bucket: b, key: key}
 }
 
-// problem takes a row that the reader or the splitter did not keep. Duplicates
-// are told too: the account has a place of its own for them.
+// problem takes a row that the reader or the splitter did not keep. A
+// duplicate is no reject: a later row of the file says what counts.
 func (w *rejectWriter) problem(e *feed.RowError) {
-	if w.err != nil {
+	if w.err != nil || e.Reason == feed.Duplicate {
 		return
 	}
 	if w.out == nil {
@@ -284,8 +284,8 @@ func (p *put) abandon() error {
 	return err
 }
 
-// spill keeps a split's sorted runs in files that no name leads to any more
-// once they are open, so that a killed process leaves none behind for long.
+// spill keeps a split's sorted runs in files. The process makes the folder its
+// own and empties it at start, so that a killed one leaves none behind.
 type spill struct {
 	dir  string
 	name string

@@ -86,23 +86,20 @@ func (s *store) insertFeed(ctx context.Context, tx pgx.Tx, f *Feed) error {
 }
 
 const insertFeedStores = `
-INSERT INTO feed_store (feed_id, merchant_id, store_id, segment_key, rows, duplicates, rejected, chunks)
-SELECT $1, $2, s, k, r, d, j, c
-FROM unnest($3::text[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::int4[]) AS part (s, k, r, d, j, c)
-ON CONFLICT (feed_id, store_id) DO UPDATE SET segment_key = excluded.segment_key, rows = excluded.rows,
-  duplicates = excluded.duplicates, rejected = excluded.rejected, chunks = excluded.chunks`
+INSERT INTO feed_store (feed_id, merchant_id, store_id, segment_key, rows, chunks)
+SELECT $1, $2, s, k, r, c FROM unnest($3::text[], $4::text[], $5::int8[], $6::int4[]) AS part (s, k, r, c)
+ON CONFLICT (feed_id, store_id) DO UPDATE SET segment_key = excluded.segment_key, rows = excluded.rows, chunks = excluded.chunks`
 
 func (s *store) insertFeedStores(ctx context.Context, tx pgx.Tx, id FeedID, merchant string, parts []FeedStore) error {
 	var stores, keys []string
-	var rows, duplicates, rejected []int64
+	var rows []int64
 	var chunks []int32
 	for i := range parts {
 		p := &parts[i]
 		stores, keys = append(stores, p.Key.Store), append(keys, p.SegmentKey)
-		rows, duplicates = append(rows, p.Rows), append(duplicates, p.Duplicates)
-		rejected, chunks = append(rejected, p.Rejected), append(chunks, int32(p.Chunks))
+		rows, chunks = append(rows, p.Rows), append(chunks, int32(p.Chunks))
 	}
-	if _, err := tx.Exec(ctx, insertFeedStores, id, merchant, stores, keys, rows, duplicates, rejected, chunks); err != nil {
+	if _, err := tx.Exec(ctx, insertFeedStores, id, merchant, stores, keys, rows, chunks); err != nil {
 		return fmt.Errorf("insert %d stores of feed %s: %w", len(parts), id, err)
 	}
 	return nil
@@ -112,8 +109,8 @@ func (s *store) insertFeedStores(ctx context.Context, tx pgx.Tx, id FeedID, merc
 type split struct {
 	Parts      []FeedStore
 	RejectsKey string
-	// Account counts rows that belong to no store: rejected ones and, where
-	// every row failed, all of them.
+	// Account counts the rows that reached no store: those that could not be
+	// read or placed, and those that a later row of the file overrules.
 	Account   Account
 	Truncated bool
 	// Note is what a person should know of a truncated file.
@@ -128,8 +125,10 @@ func (s *store) finishSplit(ctx context.Context, f *Feed, sp *split, now time.Ti
 	}
 	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
-UPDATE feed SET split_at = $2, rejects_key = $3, truncated = $4, error = $5, rejected = $6, rows_read = $6
-WHERE feed_id = $1 AND split_at IS NULL AND status = 'running'`, f.ID, now, sp.RejectsKey, sp.Truncated, sp.Note, sp.Account.Rejected)
+UPDATE feed SET split_at = $2, rejects_key = $3, truncated = $4, error = $5, rejected = $6,
+  duplicates = $7, rows_read = $8
+WHERE feed_id = $1 AND split_at IS NULL AND status = 'running'`, f.ID, now, sp.RejectsKey, sp.Truncated, sp.Note,
+			sp.Account.Rejected, sp.Account.Duplicates, sp.Account.RowsRead)
 		if err != nil {
 			return fmt.Errorf("record split of feed %s: %w", f.ID, err)
 		}
@@ -154,7 +153,7 @@ UPDATE feed SET status = 'running', started_at = $2 WHERE feed_id = $1 AND statu
 }
 
 const feedStores = `
-SELECT fs.merchant_id, fs.store_id, coalesce(s.name, ''), fs.segment_key, fs.rows, fs.duplicates, fs.rejected, fs.chunks,
+SELECT fs.merchant_id, fs.store_id, coalesce(s.name, ''), fs.segment_key, fs.rows, fs.chunks,
   fs.planned_at IS NOT NULL, fs.removals_key, fs.removals, fs.removals_held, fs.finished_at IS NOT NULL,
   count(c.chunk), coalesce(sum(c.rows), 0)::int8, coalesce(sum(c.applied), 0)::int8, coalesce(sum(c.unchanged), 0)::int8,
   coalesce(sum(c.stale), 0)::int8, coalesce(sum(c.held), 0)::int8, coalesce(sum(c.rejected), 0)::int8,
@@ -175,12 +174,9 @@ func (s *store) feedStores(ctx context.Context, q querier, id FeedID) ([]FeedSto
 	parts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (FeedStore, error) {
 		var p FeedStore
 		a := &p.Account
-		err := row.Scan(&p.Key.Merchant, &p.Key.Store, &p.Name, &p.SegmentKey, &p.Rows, &p.Duplicates, &p.Rejected, &p.Chunks,
+		err := row.Scan(&p.Key.Merchant, &p.Key.Store, &p.Name, &p.SegmentKey, &p.Rows, &p.Chunks,
 			&p.Planned, &p.RemovalsKey, &p.Removals, &p.RemovalsHeld, &p.Finished,
 			&p.ChunksDone, &a.RowsRead, &a.Applied, &a.Unchanged, &a.Stale, &a.Held, &a.Rejected, &a.Removed)
-		a.Duplicates = p.Duplicates
-		a.Rejected += p.Rejected
-		a.RowsRead += p.Duplicates + p.Rejected
 		if p.RemovalsHeld {
 			a.RemovalsHeld = p.Removals
 		}
@@ -287,6 +283,19 @@ WHERE feed_id = $1`, id, status, reason, now, a.RowsRead, a.Applied, a.Unchanged
 		return Feed{}, err
 	}
 	return s.feed(ctx, id)
+}
+
+// closeUnit ends a unit of work that one transaction completes.
+func (s *store) closeUnit(ctx context.Context, tx pgx.Tx, id FeedID, a Account, now time.Time) error {
+	if _, err := tx.Exec(ctx, `
+UPDATE feed SET status = 'done', finished_at = $2, rows_read = $3, applied = $4, unchanged = $5, held = $6, rejected = $7
+WHERE feed_id = $1`, id, now, a.RowsRead, a.Applied, a.Unchanged, a.Held, a.Rejected); err != nil {
+		return fmt.Errorf("close unit %s: %w", id, err)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE feed_store SET finished_at = $2 WHERE feed_id = $1`, id, now); err != nil {
+		return fmt.Errorf("close stores of unit %s: %w", id, err)
+	}
+	return nil
 }
 
 // feedFilter narrows a list of feeds.

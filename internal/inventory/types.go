@@ -231,8 +231,6 @@ type FeedStore struct {
 	Name         string
 	SegmentKey   string
 	Rows         int64
-	Duplicates   int64
-	Rejected     int64
 	Chunks       int
 	Planned      bool
 	RemovalsKey  string

@@ -124,8 +124,6 @@ CREATE TABLE feed_store (
   -- The segment's object; empty where kept rows are judged again.
   segment_key   text NOT NULL DEFAULT '',
   rows          int8 NOT NULL DEFAULT 0,
-  duplicates    int8 NOT NULL DEFAULT 0,
-  rejected      int8 NOT NULL DEFAULT 0,
   chunks        int4 NOT NULL DEFAULT 0,
   -- The removals of a full file: planned once, before anything is applied.
   planned_at    timestamptz,
