@@ -73,7 +73,9 @@ func (s *Service) takeIn(ctx context.Context, sub Submission, body io.Reader) (R
 		}
 		return Receipt{}, fmt.Errorf("store feed: %w", err)
 	}
-	drop := func(err error) error { return errors.Join(err, s.deps.Bucket.Delete(context.WithoutCancel(ctx), rawKey)) }
+	drop := func(err error) error {
+		return errors.Join(err, s.deps.Bucket.Delete(context.WithoutCancel(ctx), rawKey))
+	}
 	if size == 0 {
 		return Receipt{}, drop(errEmptyFeed)
 	}
