@@ -81,7 +81,7 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 		if err == nil {
 			break
 		}
-		err = fmt.Errorf("initdb: %w: %s", err, lastLines(string(out)))
+		err = fmt.Errorf("initdb: %w: %s", err, complaint(string(out)))
 		if ctx.Err() != nil || !strings.Contains(string(out), "invalid locale") {
 			break
 		}
@@ -116,7 +116,18 @@ func environment() []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C"}
 }
 
-func lastLines(out string) string {
+// complaint picks the lines that say what went wrong out of a program's output,
+// or else the last ones.
+func complaint(out string) string {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	return strings.Join(lines[max(0, len(lines)-4):], "; ")
+	var picked []string
+	for _, line := range lines {
+		if strings.Contains(line, "error:") || strings.Contains(line, "FATAL:") || strings.Contains(line, "ERROR:") || strings.Contains(line, "PANIC:") {
+			picked = append(picked, strings.TrimSpace(line))
+		}
+	}
+	if len(picked) == 0 {
+		picked = lines
+	}
+	return strings.Join(picked[max(0, len(picked)-4):], "; ")
 }

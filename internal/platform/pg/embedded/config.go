@@ -109,7 +109,6 @@ func (c Config) settings() map[string]string {
 	}
 	if c.Volatile {
 		s["fsync"] = "off"
-		s["synchronous_commit"] = "off"
 		s["full_page_writes"] = "off"
 		s["shared_buffers"] = "64MB"
 		s["min_wal_size"] = "32MB"
