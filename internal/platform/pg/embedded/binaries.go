@@ -73,12 +73,13 @@ func find(ctx context.Context, cfg Config) []Binaries {
 	var found []Binaries
 	seen := map[string]bool{}
 	for _, dir := range dirs {
-		real, err := filepath.EvalSymlinks(dir)
-		if err != nil || seen[real] {
+		// A link to a program stands for the program's own folder.
+		program, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
+		if err != nil || seen[program] {
 			continue
 		}
-		seen[real] = true
-		b, err := inspect(ctx, dir)
+		seen[program] = true
+		b, err := inspect(ctx, filepath.Dir(program))
 		if err == nil && slices.Contains(supported, b.Major) {
 			found = append(found, b)
 		}

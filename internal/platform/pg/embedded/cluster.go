@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // cluster is one PostgreSQL data folder and what runs it.
@@ -76,13 +78,20 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 		cmd.Dir = "/"
 		cmd.Env = environment()
 		cmd.SysProcAttr = attributes(c.account, c.confined)
+		// On SIGINT initdb removes what it made.
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+		cmd.WaitDelay = 5 * time.Second
 		var out []byte
 		out, err = onLockedThread(cmd.CombinedOutput)
 		if err == nil {
 			break
 		}
+		if ctx.Err() != nil {
+			err = fmt.Errorf("initdb was given up: %w", context.Cause(ctx))
+			break
+		}
 		err = fmt.Errorf("initdb: %w: %s", err, complaint(string(out)))
-		if ctx.Err() != nil || !strings.Contains(string(out), "invalid locale") {
+		if !strings.Contains(string(out), "invalid locale") {
 			break
 		}
 	}

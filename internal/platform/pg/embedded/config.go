@@ -33,7 +33,7 @@ type Config struct {
 	// Maven Central.
 	Mirror string
 	// CacheDir keeps fetched programs; empty means "bodega" in the user's cache
-	// folder.
+	// folder, or in /var/cache for root.
 	CacheDir string
 	// RuntimeDir is the parent of the socket's folder; empty means /run for root
 	// and the folder for temporary files for others.

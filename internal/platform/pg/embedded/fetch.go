@@ -82,11 +82,20 @@ func cacheDir(cfg Config) (string, error) {
 	if cfg.CacheDir != "" {
 		return filepath.Join(cfg.CacheDir, "postgres"), nil
 	}
-	user, err := os.UserCacheDir()
+	home, err := cacheHome()
 	if err != nil {
 		return "", fmt.Errorf("find the folder to keep fetched programs in: %w", err)
 	}
-	return filepath.Join(user, "bodega", "postgres"), nil
+	return filepath.Join(home, "bodega", "postgres"), nil
+}
+
+// cacheHome is the user's cache folder. Root's lies where no other user goes,
+// and it is another user who has to run the programs.
+func cacheHome() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/cache", nil
+	}
+	return os.UserCacheDir()
 }
 
 // mavenPlatform is the artifact's own name of a platform.

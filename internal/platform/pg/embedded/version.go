@@ -34,6 +34,9 @@ func choose(ctx context.Context, cfg Config, major int) (Binaries, error) {
 	if i := slices.IndexFunc(found, func(b Binaries) bool { return b.Major == major }); i >= 0 {
 		return found[i], nil
 	}
+	if ctx.Err() != nil {
+		return Binaries{}, fmt.Errorf("look for PostgreSQL: %w", context.Cause(ctx))
+	}
 	fetched, err := fetchMajor(ctx, cfg, major)
 	switch {
 	case err == nil:
@@ -77,5 +80,10 @@ func describe(found []Binaries) string {
 
 // passage says how to come through a change of major version.
 func passage(major int) string {
-	return fmt.Sprintf("Install PostgreSQL %d beside it (Debian, Ubuntu: apt-get install postgresql-%d) and start bodega again; its data stays with %d until you move it to a newer version with bodega's database upgrade, which dumps and restores", major, major, major)
+	if !slices.Contains(supported, major) {
+		return fmt.Sprintf("bodega does not run on %d (it runs on %d to %d): dump the databases with a PostgreSQL %d by hand, move the folder away, start bodega and restore the dump",
+			major, supported[len(supported)-1], supported[0], major)
+	}
+	return fmt.Sprintf("Install PostgreSQL %d beside it (Debian, Ubuntu: apt-get install postgresql-%d) and start bodega again; the data stays with %d until a database upgrade dumps it and restores it in a newer version",
+		major, major, major)
 }
