@@ -313,6 +313,9 @@ func address(socket, role, database string) string {
 // Version is the server's version, such as "15.14".
 func (s *Server) Version() string { return s.cluster.binaries.Version }
 
+// PID is the server's main process.
+func (s *Server) PID() int { return s.process.Pid }
+
 // Done is closed when the server has ended, by Stop or by itself; Err then says
 // how.
 func (s *Server) Done() <-chan struct{} { return s.done }
