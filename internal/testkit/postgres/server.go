@@ -22,15 +22,11 @@ type Database struct {
 // use [New], which costs a twentieth.
 func Server(t testing.TB) *Database {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "bodega-test-postgres-")
+	dir, err := makeDir()
 	if err != nil {
 		t.Fatalf("test server: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	// The server may run as another user, who has to pass through.
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatalf("test server: %v", err)
-	}
 	d := &Database{t: t, cfg: config(dir)}
 	d.Start()
 	t.Cleanup(d.Stop)

@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// Majors that bodega runs on, newest first.
-var supported = []int{18, 17, 16, 15, 14}
+// supported lists the major versions that bodega runs on, newest first: those
+// that the PostgreSQL project maintains (https://www.postgresql.org/support/versioning/).
+var supported = []int{18, 17, 16, 15}
 
 // ErrNoBinaries says that no PostgreSQL server was found.
 var ErrNoBinaries = errors.New("no PostgreSQL server programs were found")
@@ -55,7 +56,7 @@ func Find(ctx context.Context) ([]Binaries, error) {
 }
 
 // remedy is what to do on a machine without PostgreSQL.
-const remedy = "install PostgreSQL 14 to 18 (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql@17), or give bodega the URL of a database that already runs"
+const remedy = "install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql@17), or give bodega the URL of a database that already runs"
 
 func find(ctx context.Context, cfg Config) []Binaries {
 	var dirs []string

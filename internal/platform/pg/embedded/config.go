@@ -112,6 +112,7 @@ func (c Config) settings() map[string]string {
 		s["full_page_writes"] = "off"
 		s["shared_buffers"] = "64MB"
 		s["min_wal_size"] = "32MB"
+		s["max_wal_size"] = "256MB"
 	}
 	maps.Copy(s, c.Settings)
 	return s
