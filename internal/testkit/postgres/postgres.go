@@ -134,7 +134,11 @@ func config(dir string) embedded.Config {
 		DataDir:    filepath.Join(dir, "server"),
 		RuntimeDir: dir,
 		Volatile:   true,
-		Settings:   map[string]string{"timezone": TimeZone},
+		Settings: map[string]string{
+			"timezone": TimeZone,
+			// A test that makes a deadlock does not wait a second for its end.
+			"deadlock_timeout": "50ms",
+		},
 	}
 }
 
