@@ -119,8 +119,12 @@ func NewReader(r io.Reader, m Mapping, opts ...Option) (*Reader, error) {
 	switch rd.format.Syntax {
 	case CSV, TSV:
 		rd.src, err = newTable(w, rd.format, &rd.mapping, o)
-	default:
-		err = &FileError{Reason: UnknownFormat, Detail: "the syntax " + string(rd.format.Syntax) + " is not read"}
+	case XML:
+		rd.src, err = newMarkup(w, rd.format, &rd.mapping, o, head)
+	case JSON:
+		rd.src = newDocument(w, rd.format, &rd.mapping, o)
+	case JSONL:
+		rd.src = newLines(w, rd.format, &rd.mapping, o)
 	}
 	if err != nil {
 		return nil, err
