@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -38,7 +39,7 @@ func (o *objectReader) read(text []byte, row *Row) error {
 	// A bytes.Buffer is what the decoder reads without copying.
 	o.buf = *bytes.NewBuffer(text)
 	o.dec.Reset(&o.buf, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if kind := o.dec.PeekKind(); kind != '{' && kind != 0 {
+	if kind := o.dec.PeekKind(); strings.ContainsRune(`["0ntf`, rune(kind)) {
 		return &RowError{Row: row.Number, Line: row.Line, Field: NumFields, Reason: NotAnObject,
 			Detail: fmt.Sprintf("a row is an object in braces, but this is %s", kindWord(kind))}
 	}
@@ -157,7 +158,13 @@ func appendUnquoted(b, quoted []byte) ([]byte, error) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return append(b, quoted[1:len(quoted)-1]...), nil
 	}
-	return jsontext.AppendUnquote(b, quoted)
+	b, err := jsontext.AppendUnquote(b, quoted)
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		// Its position is that in the string, not that in the row.
+		err = syntax.Err
+	}
+	return b, err
 }
 
 // lines reads JSONL: a row a line. A line that does not parse is refused, and

@@ -22,7 +22,7 @@ type leaves struct {
 	format  Format
 	kind    Kind
 	samples bool
-	// prefixed: a path "g:price" is read for a column "price" too.
+	// prefixed: "g:price" and "@price" are read for a column "price" too.
 	prefixed bool
 
 	byName map[string][]target // folded column name
@@ -94,19 +94,15 @@ func (l *leaves) column(path []byte) int {
 	return len(l.cols) - 1
 }
 
-// withoutPrefixes is "shipping/price" for "g:shipping/g:price".
+// withoutPrefixes is "shipping/price" for "g:shipping/g:price", and
+// "price/currency" for "price/@currency".
 func withoutPrefixes(path string) string {
-	if !strings.Contains(path, ":") {
+	if !strings.ContainsAny(path, ":@") {
 		return path
 	}
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
-		at := strings.HasPrefix(p, "@")
-		p = p[strings.LastIndexByte(p, ':')+1:]
-		if at && !strings.HasPrefix(p, "@") {
-			p = "@" + p
-		}
-		parts[i] = p
+		parts[i] = strings.TrimPrefix(p[strings.LastIndexByte(p, ':')+1:], "@")
 	}
 	return strings.Join(parts, "/")
 }

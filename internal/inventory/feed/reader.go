@@ -208,6 +208,7 @@ func (l *limiter) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	l.out += int64(n)
 	if l.max > 0 && l.out > l.max {
+		n -= int(min(l.out-l.max, int64(n)))
 		return n, &FileError{Reason: TooLarge, Detail: fmt.Sprintf("the file is larger than the %d bytes allowed, uncompressed", l.max)}
 	}
 	if l.packed == nil {

@@ -302,7 +302,7 @@ func (t *table) next(row *Row) error {
 // values takes the mapped values out of the record.
 func (t *table) values(record []byte, row *Row) error {
 	row.Values = [NumFields]string{}
-	last := t.spans[len(t.spans)-1].end
+	last := t.spans[min(t.count, t.width)-1].end
 	sound := utf8.Valid(record[:last]) && bytes.IndexByte(record[:last], 0) < 0
 	if sound && t.format.Encoding != UTF8 {
 		sound = !bytes.Contains(record[:last], []byte("\ufffd"))

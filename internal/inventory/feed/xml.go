@@ -91,10 +91,7 @@ func (x *markup) next(row *Row) error {
 	for {
 		done, err := x.step()
 		if err == io.EOF {
-			if err := x.settle(x.number); err != nil {
-				return err
-			}
-			return io.EOF
+			return x.end()
 		}
 		if err != nil {
 			return err
@@ -109,6 +106,17 @@ func (x *markup) next(row *Row) error {
 		}
 		return x.finish(row)
 	}
+}
+
+// end checks a document that has closed.
+func (x *markup) end() error {
+	if x.number == 0 && x.expected != "" {
+		return &FileError{Reason: NoRows, Detail: fmt.Sprintf("the XML has no element at %q, where the mapping expects the rows", x.m.Layout.Record)}
+	}
+	if err := x.settle(x.number); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 // step takes one tag or piece of text; done when that ended a row.
@@ -268,7 +276,9 @@ func (x *markup) characters() error {
 	case x.keeps():
 		var bad string
 		if x.text, bad = appendDecoded(x.text, piece); bad != "" {
-			if i := x.column(x.relative()); x.wanted(i) {
+			if path := x.relative(); len(path) == 0 {
+				// Text beside the columns is nobody's.
+			} else if i := x.column(path); x.wanted(i) {
 				x.fail(i, &RowError{Reason: BadEntity, Detail: entityDetail(bad)})
 			}
 		}
@@ -307,8 +317,10 @@ func (x *markup) closeElement() (done bool) {
 		start := x.starts[len(x.starts)-1]
 		x.starts = x.starts[:len(x.starts)-1]
 		if x.keeps() {
-			if i := x.column(x.relative()); x.wanted(i) {
-				x.add(i, x.text[min(start, len(x.text)):])
+			if path := x.relative(); len(path) > 0 {
+				if i := x.column(path); x.wanted(i) {
+					x.add(i, x.text[min(start, len(x.text)):])
+				}
 			}
 		} else {
 			x.text = x.text[:0]

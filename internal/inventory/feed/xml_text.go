@@ -83,7 +83,10 @@ func appendDecoded(dst, text []byte) (out []byte, bad string) {
 		}
 		if c < 0 {
 			if bad == "" {
-				bad = clip(text[:min(len(text), max(end+1, 10))], 20)
+				bad = clip(text[:min(len(text), 10)], 10)
+				if end > 0 {
+					bad = clip(text[:end+1], 20)
+				}
 			}
 			dst = append(dst, '&')
 			text = text[1:]
