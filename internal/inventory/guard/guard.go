@@ -118,8 +118,8 @@ const agreement Ratio = 1500
 //     ceiling.
 //  4. Against the last good price: a step beyond the band's limits is held,
 //     named power_of_ten where that is what it looks like, unless the median
-//     over stores agrees with the new price. A return to the regular price that
-//     a sale was taken off is no step.
+//     over stores agrees with the new price. A sale whose row gives the regular
+//     price that was shown is no such step, nor is the return from it.
 //  5. Against the median: a price beyond the band's limits is held, unless the
 //     last good price was no nearer, so that a store that is dear by habit is
 //     not held for ever.
@@ -154,7 +154,7 @@ func Judge(proposed *price.Priced, e *Evidence, l *Limits) Verdict {
 		v := compare(amount, last.Effective)
 		v.Rule = WithinLimits
 		band := l.band(last.Effective)
-		if v.beyond(band.Up, band.Down) && !returns(amount, last) {
+		if v.beyond(band.Up, band.Down) && !returns(amount, last) && !declares(proposed, last) {
 			if median.Price > 0 {
 				if m := compare(amount, median.Price); m.Times <= agreement {
 					m.Rule = MedianAgrees
@@ -190,6 +190,23 @@ func Judge(proposed *price.Priced, e *Evidence, l *Limits) Verdict {
 		}
 	}
 	return passed
+}
+
+// declared is how many times a sale may be below the regular price where the
+// same row gives that too, and it is what was shown: five sixths off. A slip in
+// the sale column alone is ten times or more.
+const declared Ratio = 6000
+
+// declares says that the row itself owns up to the reduction: its regular price
+// is about the last good one, or the regular one of that.
+func declares(proposed, last *price.Priced) bool {
+	if proposed.Regular <= proposed.Effective {
+		return false
+	}
+	if compare(proposed.Regular, max(last.Effective, last.Regular)).Times > 1100 {
+		return false
+	}
+	return compare(proposed.Effective, proposed.Regular).Times <= declared
 }
 
 // returns says that the price goes back to about the regular price that the
