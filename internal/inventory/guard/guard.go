@@ -327,10 +327,11 @@ func JudgeAbsences(listed, absent int, a Absences) Verdict {
 // Sentence tells the verdict with its values.
 func (v Verdict) Sentence(proposed *price.Priced) string {
 	c := proposed.Currency
-	amount, against := money.Format(proposed.Effective, c), money.Format(v.Against, c)
-	way := "below"
-	if v.Rise {
-		way = "above"
+	amount, against, limit := money.Format(proposed.Effective, c), money.Format(v.Against, c), Ratio(v.Limit)
+	// "4 times X", or "4 times below X".
+	times := v.Times.String() + " times"
+	if !v.Rise {
+		times += " below"
 	}
 	switch v.Rule {
 	case ZeroPrice:
@@ -342,11 +343,11 @@ func (v Verdict) Sentence(proposed *price.Priced) string {
 	case CurrencyChanged:
 		return amount + " is in another currency than the price before."
 	case JumpOnPrevious:
-		return fmt.Sprintf("%s is %s times %s the previous %s; the limit is %s.", amount, v.Times, way, against, Ratio(v.Limit))
+		return fmt.Sprintf("%s is %s the previous %s; the limit is %s.", amount, times, against, limit)
 	case OffMedian:
-		return fmt.Sprintf("%s is %s times %s the median of the merchant's stores, %s; the limit is %s.", amount, v.Times, way, against, Ratio(v.Limit))
+		return fmt.Sprintf("%s is %s the median of the merchant's stores, %s; the limit is %s.", amount, times, against, limit)
 	case PowerOfTen:
-		return fmt.Sprintf("%s is %s times %s %s: a decimal point seems to have slipped.", amount, v.Times, way, against)
+		return fmt.Sprintf("%s is %s %s: a decimal point seems to have slipped.", amount, times, against)
 	case Unchanged:
 		return amount + " is the price that is shown already."
 	case ApprovedBefore:
@@ -354,12 +355,9 @@ func (v Verdict) Sentence(proposed *price.Priced) string {
 	case MedianAgrees:
 		return fmt.Sprintf("%s is far from the previous price, but the median of the merchant's stores, %s, agrees with it.", amount, against)
 	case FirstSeen:
-		return amount + " is the first price, and too few other stores have one to compare with."
+		return amount + " has no price of the same measure before it, and too few other stores have one to compare with."
 	}
-	if v.Against == 0 {
-		return amount + " is within the limits."
-	}
-	return fmt.Sprintf("%s is within the limits of %s.", amount, against)
+	return fmt.Sprintf("%s is within the limits around %s.", amount, against)
 }
 
 // String writes the ratio as a decimal, such as "2.5".
