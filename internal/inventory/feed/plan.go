@@ -103,37 +103,41 @@ func missing(m *Mapping, absent []Field, unused []string, headerless bool, kind 
 // lack words what is missing: which column was looked for, and which one of
 // the file may be meant.
 func lack(m *Mapping, group []Field, unused []string, headerless bool) string {
+	const most = 8
 	var fields, looked []string
+	near := ""
 	for _, f := range group {
 		fields = append(fields, f.String())
 		for _, c := range m.Fields[f].Columns {
 			if c.Index > 0 {
 				looked = append(looked, fmt.Sprintf("number %d", c.Index))
-			} else {
-				looked = append(looked, fmt.Sprintf("%q", c.Name))
+				continue
+			}
+			looked = append(looked, fmt.Sprintf("%q", c.Name))
+			if near == "" && !headerless {
+				near, _ = nearest(c.Name, unused)
 			}
 		}
+	}
+	if len(looked) > most {
+		looked = append(looked[:most], "…")
 	}
 	s := strings.Join(fields, " or ")
 	switch {
 	case len(looked) == 0:
 		return s + " (the mapping names no column for it)"
 	case len(looked) == 1:
-		s += " (column " + looked[0] + ")"
+		s += " (column " + looked[0]
 	default:
-		s += " (one of the columns " + strings.Join(looked, ", ") + ")"
+		s += " (one of the columns " + strings.Join(looked, ", ")
 	}
-	if headerless {
-		return s + ": a file without header is mapped by index"
+	switch {
+	case headerless:
+		s += "; the file was read as one without header, whose columns go by index"
+	case near != "":
+		s += fmt.Sprintf("; did you mean %q?", near)
 	}
-	for _, f := range group {
-		for _, c := range m.Fields[f].Columns {
-			if near, ok := nearest(c.Name, unused); ok {
-				return s + fmt.Sprintf(", did you mean %q?", near)
-			}
-		}
-	}
-	return s
+	return s + ")"
 }
 
 func quoteList(names []string, most int) string {
@@ -155,10 +159,10 @@ func quoteList(names []string, most int) string {
 // of its letters differ, or one contains the other.
 func nearest(want string, candidates []string) (string, bool) {
 	w := []rune(fold(want))
-	best, bestCost := "", len(w)/3+1
+	best, bestCost := "", max(len(w)/3, 1)+1
 	for _, c := range candidates {
 		folded := []rune(fold(c))
-		if len(folded) > 64 || len(folded) == 0 {
+		if len(folded) > 64 || len(folded) == 0 || len(w) <= 3 && folded[0] != w[0] {
 			continue
 		}
 		cost := editDistance(w, folded)

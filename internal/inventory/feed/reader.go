@@ -119,8 +119,12 @@ func NewReader(r io.Reader, m Mapping, opts ...Option) (*Reader, error) {
 	switch rd.format.Syntax {
 	case CSV, TSV:
 		rd.src, err = newTable(w, rd.format, &rd.mapping, o)
-	default:
-		err = &FileError{Reason: UnknownFormat, Detail: "the syntax " + string(rd.format.Syntax) + " is not read"}
+	case XML:
+		rd.src, err = newMarkup(w, rd.format, &rd.mapping, o, head)
+	case JSON:
+		rd.src = newDocument(w, rd.format, &rd.mapping, o)
+	case JSONL:
+		rd.src = newLines(w, rd.format, &rd.mapping, o)
 	}
 	if err != nil {
 		return nil, err
@@ -204,6 +208,7 @@ func (l *limiter) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	l.out += int64(n)
 	if l.max > 0 && l.out > l.max {
+		n -= int(min(l.out-l.max, int64(n)))
 		return n, &FileError{Reason: TooLarge, Detail: fmt.Sprintf("the file is larger than the %d bytes allowed, uncompressed", l.max)}
 	}
 	if l.packed == nil {

@@ -44,18 +44,6 @@ type span struct {
 	escapes    bool
 }
 
-// outcome is how parsing one record ended.
-type outcome uint8
-
-const (
-	parsed outcome = iota
-	atEnd
-	unclosed   // a quote opened in the last span and never closed
-	afterQuote // text between a closing quote and the delimiter
-	tooLong
-	readFailed
-)
-
 func newTable(w *window, format Format, m *Mapping, o options) (source, error) {
 	t := &table{w: w, m: m, delim: format.Delimiter, format: format, pad: m.Layout.PadShortRows, line: 1}
 	t.special['\n'], t.special['\r'], t.special['"'], t.special[t.delim] = true, true, true, true
@@ -173,14 +161,7 @@ func (t *table) parse(quotes bool) (int, outcome) {
 		case '\n':
 			return i + 1, parsed
 		default: // '\r', of which a '\n' may be the other half
-			i++
-			if i == len(b) && t.w.fill() {
-				b = t.w.bytes()
-			}
-			if i < len(b) && b[i] == '\n' {
-				i++
-			}
-			return i, parsed
+			return t.w.behindEnd(i), parsed
 		}
 	}
 }
@@ -264,11 +245,7 @@ func (t *table) blank(record []byte) bool {
 // consume passes over the record of n bytes and counts its lines.
 func (t *table) consume(n int) {
 	record := t.w.bytes()[:n]
-	if lines := bytes.Count(record, []byte("\n")); lines > 0 {
-		t.line += int64(lines)
-	} else {
-		t.line += int64(bytes.Count(record, []byte("\r")))
-	}
+	t.line += lineEnds(record)
 	t.consumed += int64(n)
 	t.w.skip(n)
 }
@@ -276,15 +253,11 @@ func (t *table) consume(n int) {
 // firstLine is the length of the line at the window's start, its end included,
 // as far as the n bytes go.
 func (t *table) firstLine(n int) int {
-	b := t.w.bytes()[:n]
-	at := bytes.IndexAny(b, "\r\n")
-	switch {
-	case at < 0:
+	at := lineEnd(t.w.bytes()[:n])
+	if at < 0 {
 		return n
-	case b[at] == '\r' && at+1 < n && b[at+1] == '\n':
-		return at + 2
 	}
-	return at + 1
+	return min(t.w.behindEnd(at), n)
 }
 
 func (t *table) next(row *Row) error {
@@ -329,7 +302,7 @@ func (t *table) next(row *Row) error {
 // values takes the mapped values out of the record.
 func (t *table) values(record []byte, row *Row) error {
 	row.Values = [NumFields]string{}
-	last := t.spans[len(t.spans)-1].end
+	last := t.spans[min(t.count, t.width)-1].end
 	sound := utf8.Valid(record[:last]) && bytes.IndexByte(record[:last], 0) < 0
 	if sound && t.format.Encoding != UTF8 {
 		sound = !bytes.Contains(record[:last], []byte("\ufffd"))
@@ -479,7 +452,12 @@ func (t *table) refuseLong(n int) error {
 func (t *table) passOver(n int, e *RowError) error {
 	first := t.firstLine(n)
 	if first == n {
-		return t.passLine(e)
+		t.line++
+		t.consumed += int64(n)
+		if err := t.w.dropLine(); err != nil {
+			return err
+		}
+		return e
 	}
 	t.consume(first)
 	t.rescanned += int64(n - first)
@@ -487,34 +465,6 @@ func (t *table) passOver(n int, e *RowError) error {
 		return &FileError{Row: e.Row, Line: e.Line, Reason: BadQuoting, Detail: "quotes are broken throughout the file"}
 	}
 	return e
-}
-
-// passLine skips to behind the next line end, however far that is.
-func (t *table) passLine(e *RowError) error {
-	for {
-		b := t.w.bytes()
-		if at := bytes.IndexAny(b, "\r\n"); at >= 0 {
-			n := at + 1
-			if b[at] == '\r' {
-				if n == len(b) && t.w.fill() {
-					b = t.w.bytes()
-				}
-				if n < len(b) && b[n] == '\n' {
-					n++
-				}
-			}
-			t.consume(n)
-			return e
-		}
-		t.consumed += int64(len(b))
-		t.w.skip(len(b))
-		if !t.w.fill() {
-			if t.w.err != nil && t.w.err != io.EOF {
-				return t.w.err
-			}
-			return e
-		}
-	}
 }
 
 func (t *table) columns() []ColumnUse {

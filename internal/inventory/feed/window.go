@@ -1,6 +1,9 @@
 package feed
 
-import "io"
+import (
+	"bytes"
+	"io"
+)
 
 // window is a sliding view of a stream that keeps one whole record in memory
 // at a time, up to max bytes of it. Positions inside a record are relative to
@@ -62,3 +65,85 @@ func (w *window) fill() bool {
 
 // full says that the record has outgrown the limit.
 func (w *window) full() bool { return w.err == nil && w.end-w.pos >= w.max }
+
+// outcome is how looking for a record or a line ended.
+type outcome uint8
+
+const (
+	parsed     outcome = iota
+	atEnd              // the stream ended before it began
+	tooLong            // it outgrows the limit
+	readFailed         // the stream ended badly; see err
+	unclosed           // a quote opened in the last value and never closed
+	afterQuote         // text between a closing quote and the delimiter
+)
+
+// line is the length of the line at the record's start, its end (LF, CR or
+// both) included.
+func (w *window) line() (int, outcome) {
+	from := 0
+	for {
+		b := w.bytes()
+		if at := lineEnd(b[from:]); at >= 0 {
+			return w.behindEnd(from + at), parsed
+		}
+		from = len(b)
+		if w.fill() {
+			continue
+		}
+		switch {
+		case w.full():
+			return from, tooLong
+		case w.err != io.EOF:
+			return from, readFailed
+		case from == 0:
+			return 0, atEnd
+		}
+		return from, parsed
+	}
+}
+
+// dropLine skips to behind the next line end, however far that is.
+func (w *window) dropLine() error {
+	for {
+		b := w.bytes()
+		if at := lineEnd(b); at >= 0 {
+			w.skip(w.behindEnd(at))
+			return nil
+		}
+		w.skip(len(b))
+		if !w.fill() {
+			if w.err == io.EOF {
+				return nil
+			}
+			return w.err
+		}
+	}
+}
+
+// behindEnd is the position behind the line end at position at.
+func (w *window) behindEnd(at int) int {
+	b := w.bytes()
+	if b[at] != '\r' {
+		return at + 1
+	}
+	if at+1 == len(b) && w.fill() {
+		b = w.bytes()
+	}
+	if at+1 < len(b) && b[at+1] == '\n' {
+		return at + 2
+	}
+	return at + 1
+}
+
+// lineEnd finds the first LF or CR in b, or -1.
+func lineEnd(b []byte) int {
+	lf := bytes.IndexByte(b, '\n')
+	if lf >= 0 {
+		b = b[:lf]
+	}
+	if cr := bytes.IndexByte(b, '\r'); cr >= 0 {
+		return cr
+	}
+	return lf
+}

@@ -118,8 +118,8 @@ const agreement Ratio = 1500
 //     ceiling.
 //  4. Against the last good price: a step beyond the band's limits is held,
 //     named power_of_ten where that is what it looks like, unless the median
-//     over stores agrees with the new price. A return to the regular price that
-//     a sale was taken off is no step.
+//     over stores agrees with the new price. A sale whose row gives the regular
+//     price that was shown is no such step, nor is the return from it.
 //  5. Against the median: a price beyond the band's limits is held, unless the
 //     last good price was no nearer, so that a store that is dear by habit is
 //     not held for ever.
@@ -154,7 +154,7 @@ func Judge(proposed *price.Priced, e *Evidence, l *Limits) Verdict {
 		v := compare(amount, last.Effective)
 		v.Rule = WithinLimits
 		band := l.band(last.Effective)
-		if v.beyond(band.Up, band.Down) && !returns(amount, last) {
+		if v.beyond(band.Up, band.Down) && !returns(amount, last) && !declares(proposed, last) {
 			if median.Price > 0 {
 				if m := compare(amount, median.Price); m.Times <= agreement {
 					m.Rule = MedianAgrees
@@ -190,6 +190,23 @@ func Judge(proposed *price.Priced, e *Evidence, l *Limits) Verdict {
 		}
 	}
 	return passed
+}
+
+// declared is how many times a sale may be below the regular price where the
+// same row gives that too, and it is what was shown: five sixths off. A slip in
+// the sale column alone is ten times or more.
+const declared Ratio = 6000
+
+// declares says that the row itself owns up to the reduction: its regular price
+// is about the last good one, or the regular one of that.
+func declares(proposed, last *price.Priced) bool {
+	if proposed.Regular <= proposed.Effective {
+		return false
+	}
+	if compare(proposed.Regular, max(last.Effective, last.Regular)).Times > 1100 {
+		return false
+	}
+	return compare(proposed.Effective, proposed.Regular).Times <= declared
 }
 
 // returns says that the price goes back to about the regular price that the
@@ -310,10 +327,11 @@ func JudgeAbsences(listed, absent int, a Absences) Verdict {
 // Sentence tells the verdict with its values.
 func (v Verdict) Sentence(proposed *price.Priced) string {
 	c := proposed.Currency
-	amount, against := money.Format(proposed.Effective, c), money.Format(v.Against, c)
-	way := "below"
-	if v.Rise {
-		way = "above"
+	amount, against, limit := money.Format(proposed.Effective, c), money.Format(v.Against, c), Ratio(v.Limit)
+	// "4 times X", or "4 times below X".
+	times := v.Times.String() + " times"
+	if !v.Rise {
+		times += " below"
 	}
 	switch v.Rule {
 	case ZeroPrice:
@@ -325,11 +343,11 @@ func (v Verdict) Sentence(proposed *price.Priced) string {
 	case CurrencyChanged:
 		return amount + " is in another currency than the price before."
 	case JumpOnPrevious:
-		return fmt.Sprintf("%s is %s times %s the previous %s; the limit is %s.", amount, v.Times, way, against, Ratio(v.Limit))
+		return fmt.Sprintf("%s is %s the previous %s; the limit is %s.", amount, times, against, limit)
 	case OffMedian:
-		return fmt.Sprintf("%s is %s times %s the median of the merchant's stores, %s; the limit is %s.", amount, v.Times, way, against, Ratio(v.Limit))
+		return fmt.Sprintf("%s is %s the median of the merchant's stores, %s; the limit is %s.", amount, times, against, limit)
 	case PowerOfTen:
-		return fmt.Sprintf("%s is %s times %s %s: a decimal point seems to have slipped.", amount, v.Times, way, against)
+		return fmt.Sprintf("%s is %s %s: a decimal point seems to have slipped.", amount, times, against)
 	case Unchanged:
 		return amount + " is the price that is shown already."
 	case ApprovedBefore:
@@ -337,12 +355,9 @@ func (v Verdict) Sentence(proposed *price.Priced) string {
 	case MedianAgrees:
 		return fmt.Sprintf("%s is far from the previous price, but the median of the merchant's stores, %s, agrees with it.", amount, against)
 	case FirstSeen:
-		return amount + " is the first price, and too few other stores have one to compare with."
+		return amount + " has no price of the same measure before it, and too few other stores have one to compare with."
 	}
-	if v.Against == 0 {
-		return amount + " is within the limits."
-	}
-	return fmt.Sprintf("%s is within the limits of %s.", amount, against)
+	return fmt.Sprintf("%s is within the limits around %s.", amount, against)
 }
 
 // String writes the ratio as a decimal, such as "2.5".
