@@ -32,6 +32,8 @@ type ServerDeps struct {
 	Authenticator auth.Authenticator
 	Tenants       tenant.Set
 	Now           func() time.Time
+	// Classify sorts errors that carry no kind; nil sorts none.
+	Classify Classifier
 }
 
 // Server serves RPCs by gRPC, gRPC-Web and Connect, and plain HTTP routes, on
@@ -84,7 +86,7 @@ func (s *Server) Options() []connect.HandlerOption {
 	return []connect.HandlerOption{
 		connect.WithReadMaxBytes(s.cfg.MaxMessage),
 		connect.WithSendMaxBytes(s.cfg.MaxMessage),
-		connect.WithInterceptors(errorMapping{}, validate.NewInterceptor()),
+		connect.WithInterceptors(errorMapping{s.deps.Classify}, validate.NewInterceptor()),
 	}
 }
 
@@ -202,21 +204,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPH
 
 // refuse answers with err, unless the answer has begun.
 func (s *Server) refuse(w *responseWriter, r *http.Request, c *call, err error) {
-	c.err = err
-	if w.status != 0 {
-		if c.code == "" || c.code == codeOK {
-			c.code = outward(r.Context(), err, c.id).Code().String()
-		}
-		return
+	out := outward(r.Context(), err, c.id, s.deps.Classify)
+	c.err, c.code = err, out.Code().String()
+	switch {
+	case w.status != 0:
+	case c.method.HTTP:
+		c.code = writeHTTPError(w, out, err, c.id).Code().String()
+	default:
+		// A client that is gone does not need its error.
+		_ = s.writer.Write(w, r, out)
 	}
-	if c.method.HTTP {
-		c.code = writeHTTPError(w, r, err, c.id).Code().String()
-		return
-	}
-	out := outward(r.Context(), err, c.id)
-	c.code = out.Code().String()
-	// A client that is gone does not need its error.
-	_ = s.writer.Write(w, r, out)
 }
 
 func (s *Server) log(r *http.Request, c *call, w *responseWriter, elapsed time.Duration) {
