@@ -89,6 +89,13 @@ func RequestIDOf(err error) string {
 	return ""
 }
 
+// callFailed is the error of a call that this process made. It keeps apart
+// what other services say from what this one says.
+type callFailed struct{ err error }
+
+func (e *callFailed) Error() string { return e.err.Error() }
+func (e *callFailed) Unwrap() error { return e.err }
+
 // Classifier sorts the errors of libraries that know no kinds, such as those
 // of a database that is down. It answers fault.Internal for all others.
 type Classifier func(error) fault.Kind
@@ -109,20 +116,20 @@ func outward(ctx context.Context, err error, requestID string, classify Classifi
 	}
 	kind := fault.KindOf(err)
 	var ce *connect.Error
-	if kind == fault.Internal && errors.As(err, &ce) {
-		switch {
-		case !connect.IsWireError(ce) && ce.Code() != connect.CodeInternal && ce.Code() != connect.CodeUnknown:
-			// Connect's own refusals, such as of a message that is too large, and
-			// protovalidate's are written for the caller.
-			if id := RequestIDOf(ce); id == "" {
-				addRequestInfo(ce, requestID)
-			}
-			return ce
-		case fault.Retryable(KindOf(ce)):
-			// A service behind this one is in trouble. Its words are not for our
-			// caller, that a retry may help is.
+	var cf *callFailed
+	switch {
+	case kind != fault.Internal:
+	case errors.As(err, &cf):
+		// A service behind this one is in trouble. Its words are not for our
+		// caller, that a retry may help is.
+		if fault.Retryable(KindOf(cf)) {
 			kind, err = fault.Unavailable, fault.Wrap(fault.Unavailable, err, "a service that this call needs is not available now")
 		}
+	case errors.As(err, &ce) && ce.Code() != connect.CodeInternal && ce.Code() != connect.CodeUnknown:
+		// Connect's own refusals, such as of a message that is too large, and
+		// protovalidate's are written for the caller.
+		addRequestInfo(ce, requestID)
+		return ce
 	}
 	if kind == fault.Internal && classify != nil {
 		kind = classify(err)
