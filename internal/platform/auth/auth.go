@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/bodega-hq/bodega/internal/platform/fault"
 	"github.com/bodega-hq/bodega/internal/platform/tenant"
@@ -167,4 +168,11 @@ func MerchantFilter(ctx context.Context, requested string) (merchantID string, e
 	default:
 		return scope, nil
 	}
+}
+
+// Bearer is the bearer token in the Authorization header (RFC 6750). ok is
+// false where the request carries none.
+func Bearer(r *http.Request) (token string, ok bool) {
+	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
 }

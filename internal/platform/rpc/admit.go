@@ -54,6 +54,9 @@ func (s *Server) admit(ctx context.Context, r *http.Request, c *call) (context.C
 
 func (s *Server) authenticate(ctx context.Context, r *http.Request, m Method) (caller auth.Caller, known bool, err error) {
 	caller, err = s.deps.Authenticator.Authenticate(ctx, r)
+	if errors.Is(err, auth.ErrNoCredential) && r.Header.Get("Authorization") != "" {
+		err = auth.ErrCredential // of a kind that nobody here knows
+	}
 	switch {
 	case err == nil:
 		return caller, true, nil

@@ -89,29 +89,51 @@ func RequestIDOf(err error) string {
 	return ""
 }
 
+// callFailed is the error of a call that this process made. It keeps apart
+// what other services say from what this one says.
+type callFailed struct{ err error }
+
+func (e *callFailed) Error() string { return e.err.Error() }
+func (e *callFailed) Unwrap() error { return e.err }
+
+// Classifier sorts the errors of libraries that know no kinds, such as those
+// of a database that is down. It answers fault.Internal for all others.
+type Classifier func(error) fault.Kind
+
+// classified is what the user reads of an error that a Classifier sorted.
+var classified = map[fault.Kind]string{
+	fault.Unavailable: "a part of the server that this call needs is not available now; try again",
+	fault.Stale:       "this collided with another change; try again",
+	fault.Timeout:     "a part of the server that this call needs took too long; try again",
+}
+
 // outward is the error that leaves the process: a code, a text that its
 // reader may see, and the request id to ask about it with. What is not sorted
 // leaves as "internal"; the log has the rest.
-func outward(ctx context.Context, err error, requestID string) *connect.Error {
+func outward(ctx context.Context, err error, requestID string, classify Classifier) *connect.Error {
 	if errors.Is(context.Cause(ctx), errDraining) && errors.Is(err, context.Canceled) {
 		err = errDraining
 	}
 	kind := fault.KindOf(err)
 	var ce *connect.Error
-	if kind == fault.Internal && errors.As(err, &ce) {
-		switch {
-		case !connect.IsWireError(ce) && ce.Code() != connect.CodeInternal && ce.Code() != connect.CodeUnknown:
-			// Connect's own refusals, such as of a message that is too large, and
-			// protovalidate's are written for the caller.
-			if id := RequestIDOf(ce); id == "" {
-				addRequestInfo(ce, requestID)
-			}
-			return ce
-		case fault.Retryable(KindOf(ce)):
-			// A service behind this one is in trouble. Its words are not for our
-			// caller, that a retry may help is.
+	var cf *callFailed
+	switch {
+	case kind != fault.Internal:
+	case errors.As(err, &cf):
+		// A service behind this one is in trouble. Its words are not for our
+		// caller, that a retry may help is.
+		if fault.Retryable(KindOf(cf)) {
 			kind, err = fault.Unavailable, fault.Wrap(fault.Unavailable, err, "a service that this call needs is not available now")
 		}
+	case errors.As(err, &ce) && ce.Code() != connect.CodeInternal && ce.Code() != connect.CodeUnknown:
+		// Connect's own refusals, such as of a message that is too large, and
+		// protovalidate's are written for the caller.
+		addRequestInfo(ce, requestID)
+		return ce
+	}
+	if kind == fault.Internal && classify != nil {
+		kind = classify(err)
+		err = fault.Wrap(kind, err, classified[kind])
 	}
 	message := fault.UserMessage(err)
 	if message == "" {
@@ -161,8 +183,7 @@ type httpError struct {
 
 // writeHTTPError answers a plain HTTP route with the status that Connect
 // gives the same code, so that both faces of the server read alike.
-func writeHTTPError(w http.ResponseWriter, r *http.Request, err error, requestID string) *connect.Error {
-	out := outward(r.Context(), err, requestID)
+func writeHTTPError(w http.ResponseWriter, out *connect.Error, err error, requestID string) *connect.Error {
 	status, ok := statuses[out.Code()]
 	if !ok {
 		status = http.StatusInternalServerError

@@ -11,27 +11,27 @@ import (
 
 // errorMapping is the one place where a handler's error becomes what its
 // caller sees. It is the outermost interceptor.
-type errorMapping struct{}
+type errorMapping struct{ classify Classifier }
 
-func (errorMapping) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+func (m errorMapping) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
 		defer func() {
 			if p := recover(); p != nil {
 				res, err = nil, recovered(ctx, p)
 			}
-			err = leave(ctx, err)
+			err = m.leave(ctx, err)
 		}()
 		return next(ctx, req)
 	}
 }
 
-func (errorMapping) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+func (m errorMapping) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
 		defer func() {
 			if p := recover(); p != nil {
 				err = recovered(ctx, p)
 			}
-			err = leave(ctx, err)
+			err = m.leave(ctx, err)
 		}()
 		return next(ctx, conn)
 	}
@@ -52,15 +52,15 @@ func recovered(ctx context.Context, p any) error {
 	return fmt.Errorf("panic: %v", p)
 }
 
-func leave(ctx context.Context, err error) error {
+func (m errorMapping) leave(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	c := callFrom(ctx)
 	if c == nil {
-		return outward(ctx, err, "")
+		return outward(ctx, err, "", m.classify)
 	}
-	out := outward(ctx, err, c.id)
+	out := outward(ctx, err, c.id, m.classify)
 	c.err, c.code = err, out.Code().String()
 	return out
 }

@@ -72,18 +72,21 @@ func (p *policy) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		p.budget.earn()
 		for attempt := 1; ; attempt++ {
 			res, err := p.attempt(ctx, req, next)
-			if err == nil || !repeatable(req, err) {
-				return res, err
+			if err == nil {
+				return res, nil
+			}
+			if !repeatable(req, err) {
+				return nil, &callFailed{err}
 			}
 			wait, decision := p.decide(ctx, attempt, err)
 			p.countRetry(decision)
 			if decision != retried {
-				return nil, err
+				return nil, &callFailed{err}
 			}
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():
-				return nil, err
+				return nil, &callFailed{err}
 			}
 		}
 	}
@@ -107,9 +110,11 @@ func (p *policy) attempt(ctx context.Context, req connect.AnyRequest, next conne
 
 // open is the refusal of a call that was not made.
 func (p *policy) open() error {
-	wait := p.breaker.RemainingDelay()
-	return fault.After(fault.Wrap(fault.Unavailable, circuitbreaker.ErrOpen,
-		fmt.Sprintf("%s did not answer several times; the next try is made in %s", p.target, wait.Round(time.Millisecond))), max(wait, time.Millisecond))
+	wait := max(p.breaker.RemainingDelay(), time.Millisecond)
+	refusal := connect.NewError(connect.CodeUnavailable, fmt.Errorf("%s did not answer several times; the next try is made in %s: %w",
+		p.target, wait.Round(time.Millisecond), circuitbreaker.ErrOpen))
+	setRetryAfter(refusal.Meta(), wait)
+	return refusal
 }
 
 // record tells the breaker and the metrics how an attempt ended. A server
@@ -118,7 +123,7 @@ func (p *policy) record(procedure string, err error) {
 	if p.metrics != nil {
 		code := codeOK
 		if err != nil {
-			code = connect.CodeOf(err).String()
+			code = CodeOf(KindOf(err)).String()
 		}
 		p.metrics.attempts.WithLabelValues(procedure, code).Inc()
 	}
@@ -178,9 +183,6 @@ func (p *policy) backoff(attempt int) time.Duration {
 // pushback is what the server said about retries; negative where it said not
 // to (https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
 func pushback(err error) (time.Duration, bool) {
-	if wait, ok := fault.RetryAfter(err); ok {
-		return wait, true
-	}
 	var ce *connect.Error
 	if !errors.As(err, &ce) {
 		return 0, false
@@ -236,7 +238,7 @@ func (p *policy) WrapStreamingClient(next connect.StreamingClientFunc) connect.S
 	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
 		conn := next(ctx, spec)
 		if !p.breaker.TryAcquirePermit() {
-			return &refusedStream{StreamingClientConn: conn, err: p.open()}
+			return &refusedStream{StreamingClientConn: conn, err: &callFailed{p.open()}}
 		}
 		return &watchedStream{StreamingClientConn: conn, policy: p}
 	}

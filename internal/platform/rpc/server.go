@@ -23,6 +23,9 @@ import (
 	"github.com/bodega-hq/bodega/internal/platform/tenant"
 )
 
+// unknownProcedure stands in metrics for whatever callers make up.
+const unknownProcedure = "unknown"
+
 var errDraining = fault.New(fault.Unavailable, "the server is going down; call again")
 
 // ServerDeps is what a Server needs from its process.
@@ -32,6 +35,8 @@ type ServerDeps struct {
 	Authenticator auth.Authenticator
 	Tenants       tenant.Set
 	Now           func() time.Time
+	// Classify sorts errors that carry no kind; nil sorts none.
+	Classify Classifier
 }
 
 // Server serves RPCs by gRPC, gRPC-Web and Connect, and plain HTTP routes, on
@@ -84,7 +89,7 @@ func (s *Server) Options() []connect.HandlerOption {
 	return []connect.HandlerOption{
 		connect.WithReadMaxBytes(s.cfg.MaxMessage),
 		connect.WithSendMaxBytes(s.cfg.MaxMessage),
-		connect.WithInterceptors(errorMapping{}, validate.NewInterceptor()),
+		connect.WithInterceptors(errorMapping{s.deps.Classify}, validate.NewInterceptor()),
 	}
 }
 
@@ -113,7 +118,7 @@ func (s *Server) handleService(path string, h http.Handler, methods []Method) {
 	s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		method, ok := byPath[r.URL.Path]
 		if !ok {
-			method = Method{Procedure: "unknown", Permission: auth.Public}
+			method = Method{Procedure: unknownProcedure, Permission: auth.Public}
 			s.serve(w, r, method, func(http.ResponseWriter, *http.Request) error {
 				return connect.NewError(connect.CodeUnimplemented, fmt.Errorf("%s has no method %s", serviceOf(path), strings.TrimPrefix(r.URL.Path, path)))
 			})
@@ -158,7 +163,7 @@ func (s *Server) SetServing(service string, serving bool) { s.health.set(service
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPHandler) {
 	start := s.deps.Now()
 	c := &call{id: requestID(r.Header), method: m}
-	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), stall: s.cfg.StallTimeout, now: s.deps.Now}
+	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), stall: s.cfg.StallTimeout}
 	rw.Header().Set(RequestIDHeader, c.id)
 	s.inFlight.Inc()
 	defer func() {
@@ -168,6 +173,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPH
 			s.refuse(rw, r, c, fmt.Errorf("panic: %v", p))
 		}
 		c.settle(rw)
+		rw.begin() // what is buffered leaves after this function
 		s.inFlight.Dec()
 		elapsed := s.deps.Now().Sub(start)
 		s.requests.WithLabelValues(m.Procedure, c.code).Inc()
@@ -188,10 +194,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPH
 		defer context.AfterFunc(s.draining, func() { stop(errDraining) })()
 		ctx = watched
 	}
-	r.Body = rw.guard(r.Body, limit, m.ClientStream)
-
+	body := rw.guard(r.Body, limit, m.ClientStream)
 	ctx, err := s.admit(ctx, r, c)
+	// A copy: net/http has to find its own body in its own request, to see
+	// whether the connection can be used again.
 	r = r.WithContext(ctx)
+	r.Body = body
 	if err == nil {
 		err = h(rw, r)
 	}
@@ -202,21 +210,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPH
 
 // refuse answers with err, unless the answer has begun.
 func (s *Server) refuse(w *responseWriter, r *http.Request, c *call, err error) {
-	c.err = err
-	if w.status != 0 {
-		if c.code == "" || c.code == codeOK {
-			c.code = outward(r.Context(), err, c.id).Code().String()
-		}
-		return
+	out := outward(r.Context(), err, c.id, s.deps.Classify)
+	c.err, c.code = err, out.Code().String()
+	switch {
+	case w.status != 0:
+	case c.method.HTTP:
+		c.code = writeHTTPError(w, out, err, c.id).Code().String()
+	default:
+		// A client that is gone does not need its error.
+		_ = s.writer.Write(w, r, out)
 	}
-	if c.method.HTTP {
-		c.code = writeHTTPError(w, r, err, c.id).Code().String()
-		return
-	}
-	out := outward(r.Context(), err, c.id)
-	c.code = out.Code().String()
-	// A client that is gone does not need its error.
-	_ = s.writer.Write(w, r, out)
 }
 
 func (s *Server) log(r *http.Request, c *call, w *responseWriter, elapsed time.Duration) {
@@ -244,7 +247,18 @@ func (s *Server) log(r *http.Request, c *call, w *responseWriter, elapsed time.D
 }
 
 // Handler is the whole server as one handler.
-func (s *Server) Handler() http.Handler { return s.mux }
+func (s *Server) Handler() http.Handler {
+	nowhere := Method{Procedure: unknownProcedure, Permission: auth.Public, HTTP: true}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := s.mux.Handler(r); pattern != "" {
+			s.mux.ServeHTTP(w, r)
+			return
+		}
+		s.serve(w, r, nowhere, func(_ http.ResponseWriter, r *http.Request) error {
+			return fault.Errorf(fault.NotFound, "there is nothing at %s %s", r.Method, r.URL.Path)
+		})
+	})
+}
 
 // Listen opens the configured address.
 func (s *Server) Listen() (net.Listener, error) {

@@ -7,16 +7,13 @@ import (
 )
 
 // responseWriter notes what an answer became, and keeps slow clients from
-// holding on to the server: every read and every write that makes progress
-// moves its deadline, one that stalls meets it.
+// holding on to the server: every read and every write has a deadline.
 type responseWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	stall   time.Duration
-	now     func() time.Time
 	status  int
 	written int64
-	moved   time.Time // when the write deadline was set last
 }
 
 // Unwrap is for http.ResponseController.
@@ -26,7 +23,6 @@ func (w *responseWriter) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
 	}
-	w.extend()
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -34,8 +30,9 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	w.extend()
+	w.begin()
 	n, err := w.ResponseWriter.Write(p)
+	w.end()
 	w.written += int64(n)
 	return n, err
 }
@@ -45,21 +42,19 @@ func (w *responseWriter) Flush() {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	w.extend()
+	w.begin()
 	// A connection that is gone shows itself at the next write.
 	_ = w.control.Flush()
+	w.end()
 }
 
-// extend sets the write deadline anew once a good part of it is used up.
-func (w *responseWriter) extend() {
-	now := w.now()
-	if !w.moved.IsZero() && now.Sub(w.moved) < w.stall/8 {
-		return
-	}
-	w.moved = now
-	// Not every writer has deadlines; a recorder in a test has none.
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.stall))
-}
+// begin gives what is written next its deadline. Not every writer has one; a
+// recorder in a test has none.
+func (w *responseWriter) begin() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
+
+// end takes the deadline away: HTTP/2 would end a stream by it that has
+// nothing to say for a while.
+func (w *responseWriter) end() { _ = w.control.SetWriteDeadline(time.Time{}) }
 
 // guard sets the read deadline of a body: for a call with one message, once;
 // for a stream, anew whenever something arrives.
@@ -82,9 +77,10 @@ type guardedBody struct {
 func (g *guardedBody) Read(p []byte) (int, error) {
 	n, err := g.ReadCloser.Read(p)
 	switch {
-	case err != nil:
+	case err == io.EOF:
 		// The server goes on reading the connection to see whether the client
-		// leaves; a deadline left behind would look as if it had.
+		// leaves; a deadline left behind would look as if it had. After any other
+		// error it stays, since closing the body reads the rest of it.
 		_ = g.control.SetReadDeadline(time.Time{})
 	case g.streaming && n > 0:
 		_ = g.control.SetReadDeadline(time.Now().Add(g.stall))

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -36,14 +37,25 @@ func (s *watchedStream) record(err error) {
 	})
 }
 
+func (s *watchedStream) Send(msg any) error { return failed(s.StreamingClientConn.Send(msg)) }
+
 func (s *watchedStream) Receive(msg any) error {
 	err := s.StreamingClientConn.Receive(msg)
 	s.record(err)
+	return failed(err)
+}
+
+// CloseResponse before anything was received gives the stream up.
+func (s *watchedStream) CloseResponse() error {
+	err := s.StreamingClientConn.CloseResponse()
+	s.record(context.Canceled)
 	return err
 }
 
-func (s *watchedStream) CloseResponse() error {
-	err := s.StreamingClientConn.CloseResponse()
-	s.record(err)
-	return err
+// failed marks the errors of a stream; io.EOF is none, but its end.
+func failed(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return &callFailed{err}
 }
