@@ -202,11 +202,19 @@ func (c *cells) adoptBorders(t *tracker, labelOf, labels []int32) error {
 			labels[c.order[i]] = labelOfCell[a]
 		}
 	}
+	// Most pairs are core cells only, or noise only; those end at one look.
+	const gives, takes = 1, 2
+	role := make([]uint8, len(c.mass))
+	for a := range role {
+		if c.cores[a] > 0 {
+			role[a] = gives
+		}
+		if int(c.cores[a]) < c.size(int32(a)) {
+			role[a] |= takes
+		}
+	}
 	adopt := func(a, b int32) {
 		label := labelOfCell[b]
-		if label == Noise || int(c.cores[a]) == c.size(a) {
-			return
-		}
 		for i := c.start[a]; i < c.start[a+1] && t.err == nil; i++ {
 			if p := c.order[i]; !c.core[i] && (labels[p] == Noise || label < labels[p]) && c.coreFrom(b, c.at(i), t) {
 				labels[p] = label
@@ -214,8 +222,12 @@ func (c *cells) adoptBorders(t *tracker, labelOf, labels []int32) error {
 		}
 	}
 	c.pairs(t, func(a, b int32) {
-		adopt(a, b)
-		adopt(b, a)
+		if role[a]&takes != 0 && role[b]&gives != 0 {
+			adopt(a, b)
+		}
+		if role[b]&takes != 0 && role[a]&gives != 0 {
+			adopt(b, a)
+		}
 	})
 	return t.err
 }
@@ -258,6 +270,14 @@ func newTreeCells(points *pointSet, b ball, need int64, t *tracker) (*cells, err
 	}
 	c.finishCells()
 	return c, t.err
+}
+
+// reserve makes room for a known number of cells.
+func (c *cells) reserve(count int) {
+	c.start = make([]int32, 0, count+1)
+	c.mass = make([]int64, 0, count)
+	c.bounds = make([]float64, 0, count*2*c.dims)
+	c.crowd = make([]int32, 0, count)
 }
 
 func (c *cells) addCell(first int32, weight int64, box []float64) {

@@ -1,6 +1,9 @@
 package dbscan
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // gridDims is the most dimensions that the grid takes: a cell has up to
 // 5^dims - 1 cells near it.
@@ -19,42 +22,32 @@ const reachCells = 2
 func newGrid(points *pointSet, b ball, need int64, t *tracker) (*cells, error) {
 	m := points.len()
 	side := b.side(points.dims)
-	last := points.dims - 1
-	k, order, _ := slabs(points, last, side, false)
-	j, slabsOfJ := make([]uint32, m), 1
+	// One goroutine per dimension: the sorts are a good part of the run, and
+	// they do not depend on each other.
+	var i, j, k slabs
+	var sorts sync.WaitGroup
+	sorts.Go(func() { i = cutSlabs(points, 0, side, true) })
 	if points.dims == gridDims {
-		j, _, slabsOfJ = slabs(points, 1, side, false)
+		sorts.Go(func() { j = cutSlabs(points, 1, side, false) })
+	} else {
+		j = slabs{of: make([]uint32, m), count: 1}
 	}
-	i, _, slabsOfI := slabs(points, 0, side, true)
+	k = cutSlabs(points, points.dims-1, side, false)
+	sorts.Wait()
 	if t.poll(points.dims * m) {
 		return nil, t.err
 	}
-	order = groupStably(groupStably(order, j, slabsOfJ), i, slabsOfI)
-
-	c := &cells{tree: newTree(points, order), ball: b, need: need}
+	c := &cells{
+		tree: newTree(points, groupStably(groupStably(k.order, j.of, j.count), i.of, i.count)),
+		ball: b, need: need,
+	}
 	var strips []strip
-	var along []uint32 // slab of each cell in the last dimension
-	box := make([]float64, 2*points.dims)
-	for first := 0; first < m; {
-		p := order[first]
-		emptyBox(box)
-		weight := int64(0)
-		end := first
-		for ; end < m; end++ {
-			q := order[end]
-			if i[q] != i[p] || j[q] != j[p] || k[q] != k[p] {
-				break
-			}
-			growBox(box, points.at(q))
-			weight += points.weight[q]
+	along := c.cutCells(i.of, j.of, k.of)
+	for a, first := range c.start {
+		p := c.order[first]
+		if key := stripKey(int64(i.of[p]), int64(j.of[p])); len(strips) == 0 || strips[len(strips)-1].key != key {
+			strips = append(strips, strip{key, int32(a)})
 		}
-		key := stripKey(int64(i[p]), int64(j[p]))
-		if len(strips) == 0 || strips[len(strips)-1].key != key {
-			strips = append(strips, strip{key, int32(len(c.mass))})
-		}
-		along = append(along, k[p])
-		c.addCell(int32(first), weight, box)
-		first = end
 	}
 	strips = append(strips, strip{math.MaxInt64, int32(len(c.mass))})
 	crowded := func(n int32) bool { return c.nodes[n].last-c.nodes[n].first > leafSize }
@@ -88,19 +81,28 @@ func (b ball) side(dims int) float64 {
 	}
 }
 
-// slabs numbers the slabs of one dimension, per point, and returns the order
-// along it too. perLayer starts every layer anew, out of reach of the one
+// slabs are the slabs of one dimension: the number of each point's, the points
+// in ascending order, and how many numbers there are.
+type slabs struct {
+	of    []uint32
+	order []int32
+	count int
+}
+
+// cutSlabs with perLayer starts every layer anew, out of reach of the one
 // before it.
-func slabs(points *pointSet, axis int, side float64, perLayer bool) (slab []uint32, order []int32, count int) {
-	order = ascending(points.column(axis))
-	if perLayer {
+func cutSlabs(points *pointSet, axis int, side float64, perLayer bool) slabs {
+	order, values := ascending(points.column(axis))
+	if perLayer && points.layers > 1 {
 		order = groupStably(order, points.layer, points.layers)
+		for at, p := range order {
+			values[at] = points.at(p)[axis]
+		}
 	}
-	slab = make([]uint32, len(order))
-	number := uint32(0)
-	start := points.at(order[0])[axis]
+	of := make([]uint32, len(order))
+	number, start := uint32(0), values[0]
 	for at, p := range order {
-		v := points.at(p)[axis]
+		v := values[at]
 		if perLayer && at > 0 && points.layer[p] != points.layer[order[at-1]] {
 			number += reachCells + 1
 			start = v
@@ -108,9 +110,38 @@ func slabs(points *pointSet, axis int, side float64, perLayer bool) (slab []uint
 			number++
 			start = v
 		}
-		slab[p] = number
+		of[p] = number
 	}
-	return slab, order, int(number) + 1
+	return slabs{of: of, order: order, count: int(number) + 1}
+}
+
+// cutCells makes a cell of each stretch of positions that agree in their slabs
+// i, j and k, and returns the k of each cell.
+func (c *cells) cutCells(i, j, k []uint32) []uint32 {
+	same := func(p, q int32) bool { return k[p] == k[q] && j[p] == j[q] && i[p] == i[q] }
+	count := 1
+	for at := 1; at < len(c.order); at++ {
+		if !same(c.order[at-1], c.order[at]) {
+			count++
+		}
+	}
+	c.reserve(count)
+	along := make([]uint32, 0, count)
+	box := make([]float64, 2*c.dims)
+	for first := 0; first < len(c.order); {
+		emptyBox(box)
+		weight := int64(0)
+		end := first
+		for end < len(c.order) && (end == first || same(c.order[end-1], c.order[end])) {
+			growBox(box, c.at(int32(end)))
+			weight += c.weight[end]
+			end++
+		}
+		along = append(along, k[c.order[first]])
+		c.addCell(int32(first), weight, box)
+		first = end
+	}
+	return along
 }
 
 // strip is the cells that agree in all slabs but the last dimension's, first

@@ -2,10 +2,10 @@ package dbscan
 
 import "math"
 
-// ascending returns the positions of values in ascending order, stably: a
-// radix sort on the bits, since a comparison sort of a million floats would be
-// a large part of the whole run.
-func ascending(values []float64) []int32 {
+// ascending returns the positions of values in ascending order, stably, and
+// the values in that order: a radix sort on the bits, since a comparison sort
+// of a million floats would be a large part of the whole run.
+func ascending(values []float64) (order []int32, sorted []float64) {
 	const digit = 11
 	const passes = 6
 	type entry struct {
@@ -47,16 +47,24 @@ func ascending(values []float64) []int32 {
 		}
 		from, to = to, from
 	}
-	order := make([]int32, len(values))
+	order, sorted = make([]int32, len(values)), make([]float64, len(values))
 	for i, e := range from {
 		order[i] = e.index
+		if e.key>>63 == 1 {
+			sorted[i] = math.Float64frombits(e.key &^ (1 << 63))
+		} else {
+			sorted[i] = math.Float64frombits(^e.key)
+		}
 	}
-	return order
+	return order, sorted
 }
 
 // groupStably reorders order so that group rises, keeping the order inside
 // each group. Groups are numbers below groups.
 func groupStably(order []int32, group []uint32, groups int) []int32 {
+	if groups == 1 {
+		return order
+	}
 	next := make([]int32, groups+1)
 	for _, g := range group {
 		next[g+1]++

@@ -70,7 +70,8 @@ func newRows(points *pointSet, b ball, need, budget int64, t *tracker) *rows {
 	for p, row := range rowOf {
 		rowOf[p] = rank[row]
 	}
-	r.order = groupStably(ascending(points.column(axis)), rowOf, len(order))
+	along, _ := ascending(points.column(axis))
+	r.order = groupStably(along, rowOf, len(order))
 	r.x = make([]float64, len(r.order))
 	r.sum = make([]int64, len(r.order)+1)
 	r.start = make([]int32, len(order)+1)
