@@ -43,6 +43,17 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
+// Validate checks what does not depend on the points.
+func (o Options) Validate() error {
+	if !(o.Eps > 0) || math.IsInf(o.Eps, 0) {
+		return fmt.Errorf("%w: eps is %v; it must be a positive finite number", ErrInvalidInput, o.Eps)
+	}
+	if o.MinSamples < 1 {
+		return fmt.Errorf("%w: min_samples is %d; it counts the point itself, so it must be at least 1", ErrInvalidInput, o.MinSamples)
+	}
+	return nil
+}
+
 // Clustering is the outcome, one element per input point.
 type Clustering struct {
 	// Labels are cluster numbers from 0, or Noise. Clusters are numbered by
@@ -90,11 +101,8 @@ type neighbours interface {
 // with the labels that scikit-learn's DBSCAN gives. Errors are
 // ErrInvalidInput, or the context's.
 func Cluster(ctx context.Context, columns Columns, options Options) (*Clustering, error) {
-	if !(options.Eps > 0) || math.IsInf(options.Eps, 0) {
-		return nil, fmt.Errorf("%w: eps is %v; it must be a positive finite number", ErrInvalidInput, options.Eps)
-	}
-	if options.MinSamples < 1 {
-		return nil, fmt.Errorf("%w: min_samples is %d; it counts the point itself, so it must be at least 1", ErrInvalidInput, options.MinSamples)
+	if err := options.Validate(); err != nil {
+		return nil, err
 	}
 	n, err := columns.length()
 	if err != nil {
