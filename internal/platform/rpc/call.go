@@ -91,6 +91,9 @@ func (c *call) level() slog.Level {
 	case connect.CodeUnavailable.String(), connect.CodeDeadlineExceeded.String():
 		return slog.LevelWarn
 	default:
+		if c.method.SideEffectFree && c.err == nil {
+			return slog.LevelDebug // pages poll; what changes something is told
+		}
 		return slog.LevelInfo
 	}
 }
