@@ -111,7 +111,7 @@ func TestDeterministic(t *testing.T) {
 }
 
 // read reads a file by its merchant's own profile.
-func read(t *testing.T, f *Feed) (rows []feed.Row, refused int, end error) {
+func read(t testing.TB, f *Feed) (rows []feed.Row, refused int, end error) {
 	t.Helper()
 	content, err := world.Bytes(f)
 	if err != nil {
