@@ -15,19 +15,22 @@ import (
 )
 
 // checkLaws reads data and holds it to what every reader promises; it gives
-// back the rows, and whether nothing was refused.
-func checkLaws(t *testing.T, data []byte, m Mapping, opts ...Option) (rows []Row, clean bool) {
+// back the rows, whether nothing was refused, and why reading ended.
+func checkLaws(t *testing.T, data []byte, m Mapping, opts ...Option) (rows []Row, clean bool, end Reason) {
 	t.Helper()
-	rows, problems, end := readLawful(t, bytes.NewReader(data), m, opts...)
+	rows, problems, ended := readLawful(t, bytes.NewReader(data), m, opts...)
 	// However the bytes arrive, they say the same.
-	again, problemsAgain, endAgain := readLawful(t, iotest.HalfReader(iotest.DataErrReader(bytes.NewReader(data))), m, opts...)
-	if !slices.Equal(rows, again) || !slices.Equal(problems, problemsAgain) || end != endAgain {
-		t.Fatalf("read in pieces it differs:\n%v %v %s\n%v %v %s", rows, problems, end, again, problemsAgain, endAgain)
+	again, problemsAgain, endedAgain := readLawful(t, iotest.HalfReader(iotest.DataErrReader(bytes.NewReader(data))), m, opts...)
+	if !slices.Equal(rows, again) || !slices.Equal(problems, problemsAgain) || ended.Error() != endedAgain.Error() {
+		t.Fatalf("read in pieces it differs:\n%v %v %v\n%v %v %v", rows, problems, ended, again, problemsAgain, endedAgain)
 	}
-	return rows, len(problems) == 0 && end == "EOF"
+	if ended != io.EOF {
+		end = reasonOf(ended)
+	}
+	return rows, len(problems) == 0 && end == "", end
 }
 
-func readLawful(t *testing.T, in io.Reader, m Mapping, opts ...Option) (rows []Row, problems []string, end string) {
+func readLawful(t *testing.T, in io.Reader, m Mapping, opts ...Option) (rows []Row, problems []string, end error) {
 	t.Helper()
 	r, err := NewReader(in, m, opts...)
 	if err != nil {
@@ -35,7 +38,7 @@ func readLawful(t *testing.T, in io.Reader, m Mapping, opts ...Option) (rows []R
 		if !errors.As(err, &fe) || fe.Reason == "" || fe.Detail == "" {
 			t.Fatalf("a file is refused by %T %v", err, err)
 		}
-		return nil, nil, err.Error()
+		return nil, nil, err
 	}
 	var number, line int64
 	for {
@@ -65,7 +68,7 @@ func readLawful(t *testing.T, in io.Reader, m Mapping, opts ...Option) (rows []R
 				t.Fatalf("%v, then %v", err, again)
 			}
 			r.Columns()
-			return rows, problems, err.Error()
+			return rows, problems, err
 		}
 		if row.Number != number+1 || row.Line < line {
 			t.Fatalf("row %d at line %d follows row %d at line %d", row.Number, row.Line, number, line)
@@ -93,7 +96,7 @@ func FuzzCSV(f *testing.F) {
 	m := mustParse(f, "format: {header: false, delimiter: ',', encoding: utf-8}\nfields: {item_id: {index: 1}, name: {index: 2}, price: {index: 3}}")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		checkLaws(t, data, m, MaxRowBytes(64))
-		rows, clean := checkLaws(t, data, m)
+		rows, clean, _ := checkLaws(t, data, m)
 		// A lone CR and blanks around quotes are where this reader takes more.
 		if !clean || bytes.Contains(bytes.ReplaceAll(data, []byte("\r\n"), nil), []byte("\r")) || bytes.Contains(data, []byte("\x1a")) ||
 			bytes.HasPrefix(data, []byte(bom)) || bytes.HasPrefix(bytes.ToLower(data), []byte("sep=")) || bytes.ContainsAny(data, " \t") {
@@ -144,7 +147,7 @@ func FuzzJSONL(f *testing.F) {
 		// A first line that is sound makes the file JSONL, a hundred rows in front
 		// settle its columns.
 		data := append(bytes.Repeat([]byte("{\"id\":0,\"name\":\"n\"}\n"), settled), line...)
-		rows, clean := checkLaws(t, data, m)
+		rows, clean, _ := checkLaws(t, data, m)
 		if bytes.ContainsAny(line, "\r\n") || len(trim(line)) == 0 || string(trim(line)) == "\x1a" {
 			return
 		}
@@ -200,7 +203,14 @@ func FuzzJSONDocument(f *testing.F) {
 			return
 		}
 		checkLaws(t, data, m, MaxRowBytes(64))
-		rows, clean := checkLaws(t, data, m)
+		rows, clean, end := checkLaws(t, data, m)
+		if end == Malformed || end == Truncated {
+			// Broken after all, or without a list of objects.
+			var list []map[string]json.RawMessage
+			if err := json.Unmarshal(data, &list); err == nil && len(list) > 0 {
+				t.Fatalf("it ends as %s, but encoding/json reads it: %q", end, data)
+			}
+		}
 		var list []map[string]json.RawMessage
 		if err := json.Unmarshal(data, &list); err != nil || len(list) == 0 || !clean {
 			return
@@ -214,9 +224,9 @@ func FuzzJSONDocument(f *testing.F) {
 // FuzzXML compares with encoding/xml: the same items have the same texts.
 func FuzzXML(f *testing.F) {
 	for _, seed := range []string{
-		"<items><item><id>1</id></item></items>", "<?xml version='1.0'?><a><item id='1' name=\"x&amp;y\"/><!-- c --></a>",
+		"<a><item><id>1</id></item><item><id>x<![CDATA[<y>&amp;]]>z</id></item></a>", "<?xml version='1.0'?><a><item id='1' name=\"x&amp;y\"/><!-- c --></a>",
 		"<a><item><id><![CDATA[<x>]]></id><name>&#353;&lt;</name></item></a>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a><item><id>&x;</id></item></a>",
-		"<a><item><id>1</id><id>2</id></item><item/></a>", "<a><item><id>1<b>2</b>3</id></item>", "<a><item><id>1\r\n2</id></item></a>",
+		"<a><item><id>1</id><name>2</name></item><item/></a>", "<a><item><id>a&lt;&#x161;b</id></item>\n<item><name>x</name><id> 2 </id></item></a>", "<a><item><id>1</id><id>2</id></item></a>", "<a><item><id>1<b>2</b>3</id></item>", "<a><item><id>1\r\n2</id></item></a>",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -226,7 +236,12 @@ func FuzzXML(f *testing.F) {
 			return
 		}
 		checkLaws(t, data, m, MaxRowBytes(64))
-		rows, clean := checkLaws(t, data, m)
+		rows, clean, end := checkLaws(t, data, m)
+		if (end == Malformed || end == Truncated) && strings.Count(string(data), "<") < maxDepth {
+			if err := soundByStandardLibrary(data); err == nil {
+				t.Fatalf("it ends as %s, but encoding/xml reads it: %q", end, data)
+			}
+		}
 		if !clean {
 			return
 		}
@@ -242,6 +257,36 @@ func FuzzXML(f *testing.F) {
 			t.Fatalf("ids %q, but encoding/xml has %q", got, ids)
 		}
 	})
+}
+
+// soundByStandardLibrary says whether encoding/xml takes the whole file as one
+// element.
+func soundByStandardLibrary(data []byte) error {
+	dec := xml.NewDecoder(bytes.NewReader(data))
+	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	depth, roots := 0, 0
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF && roots == 1 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch tok := tok.(type) {
+		case xml.StartElement:
+			depth++
+			if depth == 1 {
+				roots++
+			}
+		case xml.EndElement:
+			depth--
+		case xml.CharData:
+			if depth == 0 && len(trim(tok)) > 0 {
+				return errors.New("text outside of the root")
+			}
+		}
+	}
 }
 
 // idsByStandardLibrary are the texts of a/item/id for the plain files in which
