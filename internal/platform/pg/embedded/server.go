@@ -120,6 +120,7 @@ func open(ctx context.Context, cfg Config) (cluster, error) {
 	if err != nil {
 		return c, err
 	}
+	c.clearHalfMade()
 	if major == 0 {
 		if err := refuseHalfUpgraded(cfg.DataDir); err != nil {
 			return c, err
@@ -199,10 +200,7 @@ func (s *Server) spawn() error {
 		close(s.done)
 	}()
 	if err := <-started; err != nil {
-		if errors.Is(err, syscall.EPERM) && c.confined {
-			return fmt.Errorf("user %s cannot enter every folder above %s, and this system does not let root lend it the right to (CAP_DAC_READ_SEARCH): open those folders (chmod o+x), or choose a data folder elsewhere: %w", c.account.name, c.pgdata, err)
-		}
-		return fmt.Errorf("run %s as user %s: %w", cmd.Path, c.account.name, err)
+		return fmt.Errorf("run %s as user %s: %w", cmd.Path, c.account.name, c.explain(err))
 	}
 	s.process = cmd.Process
 	return nil
