@@ -102,14 +102,14 @@ func TestKilledPostmaster(t *testing.T) {
 	if err := server.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("Err() = %v, want one that says it was killed", err)
 	}
-	if err := server.Stop(t.Context()); err != nil {
-		t.Errorf("stop a server that ended by itself: %v", err)
-	}
 	if syscall.Kill(int(backend), 0) != nil {
 		t.Log("the busy session was gone already: starting beside one was not checked")
 	}
 	again := startServer(t, cfg)
 	wg.Wait()
+	if err := server.Stop(t.Context()); err != nil {
+		t.Errorf("stop a server that ended by itself: %v", err)
+	}
 	if got := query[[]int64](t, again.URL("bodega"), `SELECT array_agg(id) FROM item`); !slices.Equal(got, []int64{1}) {
 		t.Errorf("items %v after the crash, want only the committed [1]", got)
 	}
@@ -283,7 +283,7 @@ func TestParentKilledWhileItMakesTheFolder(t *testing.T) {
 	dir := t.TempDir()
 	for range 4 {
 		cmd := exec.Command(binary)
-		cmd.Env = append(os.Environ(), "EMBEDDED_TEST_PROCESS=serve", "DATA_DIR="+dir, "RUNTIME_DIR=/tmp", "VOLATILE=1")
+		cmd.Env = append(os.Environ(), "EMBEDDED_TEST_PROCESS=serve", "DATA_DIR="+dir, "RUNTIME_DIR="+sockets, "VOLATILE=1")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -28,9 +28,24 @@ func TestMain(m *testing.M) {
 	case "connect":
 		connect()
 	default:
-		os.Exit(m.Run())
+		dir, err := os.MkdirTemp("/tmp", "bodega-test-sockets-")
+		if err == nil {
+			// Servers of several users put their sockets here.
+			err = os.Chmod(dir, 0o1777)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		sockets = dir
+		code := m.Run()
+		os.RemoveAll(dir)
+		os.Exit(code)
 	}
 }
+
+// sockets is the runtime folder of every server under test.
+var sockets string
 
 // serve starts a server, says so on standard output and lives until it is
 // killed or its standard input ends.
@@ -89,7 +104,7 @@ func startParent(t *testing.T, dataDir string, attr *syscall.SysProcAttr, wrappe
 	}
 	line := append(wrapper, binary)
 	p := &parent{Cmd: exec.Command(line[0], line[1:]...)}
-	p.Env = append(os.Environ(), "EMBEDDED_TEST_PROCESS=serve", "DATA_DIR="+dataDir, "RUNTIME_DIR=/tmp", "VOLATILE=1")
+	p.Env = append(os.Environ(), "EMBEDDED_TEST_PROCESS=serve", "DATA_DIR="+dataDir, "RUNTIME_DIR="+sockets, "VOLATILE=1")
 	p.Stderr = os.Stderr
 	p.Dir = "/"
 	p.SysProcAttr = attr
@@ -168,7 +183,7 @@ func startServer(t *testing.T, cfg Config) *Server {
 
 func quick(cfg Config) Config {
 	cfg.Volatile = true
-	cfg.RuntimeDir = "/tmp"
+	cfg.RuntimeDir = sockets
 	return cfg
 }
 
@@ -217,7 +232,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("not root: running PostgreSQL under another user was not checked")
+		t.Skip("not root: what only root can bring about was not checked")
 	}
 }
 

@@ -50,7 +50,7 @@ func TestDataOutlivesTheServer(t *testing.T) {
 
 func TestServerIsSetUpForDurableBytewiseUTF8(t *testing.T) {
 	// Not Volatile: what production runs with.
-	server, err := Start(t.Context(), Config{DataDir: t.TempDir(), RuntimeDir: "/tmp", Settings: map[string]string{"work_mem": "3MB"}})
+	server, err := Start(t.Context(), Config{DataDir: t.TempDir(), RuntimeDir: sockets, Settings: map[string]string{"work_mem": "3MB"}})
 	if err != nil {
 		t.Fatal(err)
 	}
