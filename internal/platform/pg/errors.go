@@ -54,9 +54,9 @@ func IsConflict(err error) bool {
 // refuses connections, is starting, is shutting down, or the connection broke.
 // The same call may succeed once the database is back. A wrong password or a
 // database that does not exist is not unavailability, nor is the caller's own
-// cancellation or deadline.
+// cancellation or deadline, nor a commit whose outcome is unknown.
 func IsUnavailable(err error) bool {
-	if err == nil {
+	if err == nil || errors.Is(err, ErrAmbiguousCommit) {
 		return false
 	}
 	var pgErr *pgconn.PgError

@@ -200,7 +200,7 @@ func (m migrator) apply(ctx context.Context, tx pgx.Tx, migration Migration) err
 		return fmt.Errorf("%s%s: %w", migration.Name, atLine(migration.sql, err), err)
 	}
 	if tx.Conn().PgConn().TxStatus() != 'T' {
-		return fmt.Errorf("%s ends the transaction it runs in: take COMMIT and ROLLBACK out of it", migration.Name)
+		return fmt.Errorf("%s ends the transaction that it runs in, and was not recorded: take COMMIT and ROLLBACK out of it, and undo what it did before a COMMIT", migration.Name)
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO `+m.table+` (version, name, checksum) VALUES ($1, $2, $3)`,
 		migration.Version, migration.Name, migration.Checksum)

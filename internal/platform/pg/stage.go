@@ -32,7 +32,12 @@ func Stage(ctx context.Context, tx pgx.Tx, s Staging, load any, rows pgx.CopyFro
 		return 0, fmt.Errorf("clear staged rows of load %v in %s: %w", load, s.Table, err)
 	}
 	columns := append([]string{s.LoadColumn}, s.Columns...)
-	n, err := tx.CopyFrom(ctx, name, columns, &marked{CopyFromSource: rows, load: load})
+	source := &marked{CopyFromSource: rows, load: load}
+	n, err := tx.CopyFrom(ctx, name, columns, source)
+	if source.err != nil {
+		// The server only repeats its text.
+		err = source.err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("copy rows of load %v into %s: %w", load, s.Table, err)
 	}
@@ -44,14 +49,23 @@ type marked struct {
 	pgx.CopyFromSource
 	load any
 	row  []any
+	err  error // of the rows
 }
 
 func (m *marked) Values() ([]any, error) {
 	values, err := m.CopyFromSource.Values()
 	if err != nil {
+		m.err = err
 		return nil, err
 	}
 	// CopyFrom is done with a row before it asks for the next.
 	m.row = append(append(m.row[:0], m.load), values...)
 	return m.row, nil
+}
+
+func (m *marked) Err() error {
+	if err := m.CopyFromSource.Err(); err != nil {
+		m.err = err
+	}
+	return m.err
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // ErrAmbiguousCommit says that the connection broke after COMMIT was sent: the
@@ -84,28 +85,38 @@ func runOnce(ctx context.Context, db Beginner, opts pgx.TxOptions, work func(pgx
 }
 
 func commit(ctx context.Context, tx pgx.Tx) error {
+	// Once COMMIT is on its way, pgx's word on what was sent is not to be had:
+	// a connection that breaks then reports "conn closed, safe to retry". So
+	// what keeps it from being sent is looked for first.
+	if ctx.Err() != nil {
+		return fmt.Errorf("commit: %w", context.Cause(ctx))
+	}
+	if tx.Conn().IsClosed() {
+		return fmt.Errorf("commit: the connection broke before: %w", net.ErrClosed)
+	}
 	err := tx.Commit(ctx)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, pgx.ErrTxCommitRollback):
 		return fmt.Errorf("commit: an earlier statement of the transaction had an error that was not returned: %w", err)
-	case outcomeKnown(err):
+	case rolledBack(err):
 		return fmt.Errorf("commit: %w", err)
 	}
 	return fmt.Errorf("%w: %w", ErrAmbiguousCommit, err)
 }
 
-// outcomeKnown says that a commit which ended in err certainly did not happen:
-// the database said so, or COMMIT never left this process. The shutdown codes
-// do not count, since a server may say goodbye in place of an answer.
-func outcomeKnown(err error) bool {
+// rolledBack says that a commit which ended in err certainly did not happen,
+// because the database said so, or work had ended the transaction itself. The
+// shutdown codes do not count, since a server may say goodbye in place of an
+// answer.
+func rolledBack(err error) bool {
 	switch code := SQLState(err); code {
 	case "":
-		return errors.Is(err, pgx.ErrTxClosed) || pgconn.SafeToRetry(err)
+		return errors.Is(err, pgx.ErrTxClosed)
 	case statementCompletionUnknown, adminShutdown, crashShutdown:
 		return false
 	default:
-		return code[:2] != "08"
+		return !strings.HasPrefix(code, "08")
 	}
 }

@@ -1,7 +1,13 @@
 package postgres
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bodega-hq/bodega/internal/platform/pg"
 )
 
 func TestServerIsNotInUTC(t *testing.T) {
@@ -25,5 +31,57 @@ func TestDatabasesAreApart(t *testing.T) {
 	}
 	if seen {
 		t.Error("a table of one test's database shows in another's")
+	}
+}
+
+func TestServerStopsAndStarts(t *testing.T) {
+	d := Server(t)
+	pool, err := pg.Open(t.Context(), d.URL(), pg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE item (id bigint PRIMARY KEY)`); err != nil {
+		t.Fatal(err)
+	}
+	for i, disturb := range []func(){d.Restart, func() { d.Kill(); d.Start() }} {
+		if _, err := pool.Exec(t.Context(), `INSERT INTO item VALUES ($1)`, i); err != nil {
+			t.Fatal(err)
+		}
+		disturb()
+		var n int
+		err := pg.RunTx(t.Context(), pool, func(tx pgx.Tx) error {
+			return tx.QueryRow(t.Context(), `SELECT count(*) FROM item`).Scan(&n)
+		})
+		if err != nil || n != i+1 {
+			t.Errorf("%d rows (%v), want %d", n, err, i+1)
+		}
+	}
+	d.Stop()
+	if _, err := pool.Exec(t.Context(), `SELECT 1`); !pg.IsUnavailable(err) {
+		t.Errorf("on a stopped server: %v, want one that IsUnavailable", err)
+	}
+}
+
+// recorder takes down what a test would have failed with.
+type recorder struct {
+	testing.TB
+	failures []string
+}
+
+func (r *recorder) Helper() {}
+func (r *recorder) Errorf(format string, args ...any) {
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+func TestPrepareFindsBrokenStatements(t *testing.T) {
+	pool := New(t)
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE item (id bigint PRIMARY KEY)`); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{TB: t}
+	Prepare(r, pool, `SELECT id FROM item WHERE id = $1`, `SELECT name FROM item`, `INSERT INTO item VALUES ($1)`, `SELEKT 1`)
+	if len(r.failures) != 2 || !strings.Contains(r.failures[0], `"name" does not exist`) || !strings.Contains(r.failures[1], "syntax error") {
+		t.Errorf("found %q", r.failures)
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// Majors that bodega runs on, newest first.
-var supported = []int{18, 17, 16, 15, 14}
+// supported lists the major versions that bodega runs on, newest first: those
+// that the PostgreSQL project maintains (https://www.postgresql.org/support/versioning/).
+var supported = []int{18, 17, 16, 15}
 
 // ErrNoBinaries says that no PostgreSQL server was found.
 var ErrNoBinaries = errors.New("no PostgreSQL server programs were found")
@@ -43,37 +44,49 @@ var installed = []string{
 }
 
 // Find lists the servers of a supported version on this machine, newest first:
-// in PATH, where packages install them, and fetched earlier. It fetches
-// nothing. Without any it returns an error that wraps [ErrNoBinaries] and says
-// how to get one.
+// in PATH, where packages install them, and fetched by an earlier [Start]. It
+// fetches nothing. Without any it returns an error that wraps [ErrNoBinaries]
+// and says how to get one.
 func Find(ctx context.Context) ([]Binaries, error) {
+	found := find(ctx, Config{})
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNoBinaries, remedy)
+	}
+	return found, nil
+}
+
+// remedy is what to do on a machine without PostgreSQL.
+const remedy = "install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql@17), or give bodega the URL of a database that already runs"
+
+func find(ctx context.Context, cfg Config) []Binaries {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		dirs = append(dirs, filepath.Dir(path))
 	}
-	for _, pattern := range installed {
+	patterns := installed
+	if cache, err := cacheDir(cfg); err == nil {
+		patterns = append(slices.Clone(installed), filepath.Join(cache, "*-*", "bin"))
+	}
+	for _, pattern := range patterns {
 		matches, _ := filepath.Glob(pattern) // the only error is a malformed pattern
 		dirs = append(dirs, matches...)
 	}
 	var found []Binaries
 	seen := map[string]bool{}
 	for _, dir := range dirs {
-		real, err := filepath.EvalSymlinks(dir)
-		if err != nil || seen[real] {
+		// A link to a program stands for the program's own folder.
+		program, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
+		if err != nil || seen[program] {
 			continue
 		}
-		seen[real] = true
-		b, err := inspect(ctx, dir)
+		seen[program] = true
+		b, err := inspect(ctx, filepath.Dir(program))
 		if err == nil && slices.Contains(supported, b.Major) {
 			found = append(found, b)
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%w in PATH or %s: install one (Debian, Ubuntu: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql@%d), or give bodega another database by its URL",
-			ErrNoBinaries, strings.Join(installed[:2], " or "), supported[1])
-	}
 	slices.SortStableFunc(found, func(a, b Binaries) int { return b.Major - a.Major })
-	return found, nil
+	return found
 }
 
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) ((\d+)[.\w]*)`)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // cluster is one PostgreSQL data folder and what runs it.
@@ -76,13 +78,20 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 		cmd.Dir = "/"
 		cmd.Env = environment()
 		cmd.SysProcAttr = attributes(c.account, c.confined)
+		// On SIGINT initdb removes what it made.
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+		cmd.WaitDelay = 5 * time.Second
 		var out []byte
 		out, err = onLockedThread(cmd.CombinedOutput)
 		if err == nil {
 			break
 		}
-		err = fmt.Errorf("initdb: %w: %s", err, lastLines(string(out)))
-		if ctx.Err() != nil || !strings.Contains(string(out), "invalid locale") {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("initdb was given up: %w", context.Cause(ctx))
+			break
+		}
+		err = fmt.Errorf("initdb: %w: %s", err, complaint(string(out)))
+		if !strings.Contains(string(out), "invalid locale") {
 			break
 		}
 	}
@@ -116,7 +125,18 @@ func environment() []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C"}
 }
 
-func lastLines(out string) string {
+// complaint picks the lines that say what went wrong out of a program's output,
+// or else the last ones.
+func complaint(out string) string {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	return strings.Join(lines[max(0, len(lines)-4):], "; ")
+	var picked []string
+	for _, line := range lines {
+		if strings.Contains(line, "error:") || strings.Contains(line, "FATAL:") || strings.Contains(line, "ERROR:") || strings.Contains(line, "PANIC:") {
+			picked = append(picked, strings.TrimSpace(line))
+		}
+	}
+	if len(picked) == 0 {
+		picked = lines
+	}
+	return strings.Join(picked[max(0, len(picked)-4):], "; ")
 }

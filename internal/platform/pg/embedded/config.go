@@ -33,7 +33,7 @@ type Config struct {
 	// Maven Central.
 	Mirror string
 	// CacheDir keeps fetched programs; empty means "bodega" in the user's cache
-	// folder.
+	// folder, or in /var/cache for root.
 	CacheDir string
 	// RuntimeDir is the parent of the socket's folder; empty means /run for root
 	// and the folder for temporary files for others.
@@ -109,10 +109,10 @@ func (c Config) settings() map[string]string {
 	}
 	if c.Volatile {
 		s["fsync"] = "off"
-		s["synchronous_commit"] = "off"
 		s["full_page_writes"] = "off"
 		s["shared_buffers"] = "64MB"
 		s["min_wal_size"] = "32MB"
+		s["max_wal_size"] = "256MB"
 	}
 	maps.Copy(s, c.Settings)
 	return s

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -27,11 +28,16 @@ type Server struct {
 	lock    *os.File
 	log     *serverLog
 	process *os.Process
+	// ownSocket says that the socket's folder is this server's, to be removed.
+	ownSocket bool
 
 	done     chan struct{} // closed when the process has ended
 	exit     error         // how it ended; read after done
 	stopOnce sync.Once
 }
+
+// dataName is PostgreSQL's own folder inside the data folder.
+const dataName = "data"
 
 // Start starts the server of cfg.DataDir, after making the data folder where
 // there is none, and returns when it answers. A server that a crashed bodega
@@ -67,7 +73,7 @@ func start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s := &Server{cfg: cfg, lock: held, log: &serverLog{logger: cfg.Logger}, done: make(chan struct{})}
 	defer func() {
 		if err != nil {
-			held.Close()
+			s.release()
 		}
 	}()
 	if s.cluster, err = open(ctx, cfg); err != nil {
@@ -82,6 +88,7 @@ func start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := makeRuntimeDir(s.socket, s.cluster.account); err != nil {
 		return nil, err
 	}
+	s.ownSocket = true
 	if err := s.cluster.configure(cfg); err != nil {
 		return nil, err
 	}
@@ -108,10 +115,15 @@ func makeDataDir(dir string) error {
 
 // open finds the data folder, or makes it, and what is to run it.
 func open(ctx context.Context, cfg Config) (cluster, error) {
-	c := cluster{pgdata: filepath.Join(cfg.DataDir, "data")}
+	c := cluster{pgdata: filepath.Join(cfg.DataDir, dataName)}
 	major, err := majorOf(c.pgdata)
 	if err != nil {
 		return c, err
+	}
+	if major == 0 {
+		if err := refuseHalfUpgraded(cfg.DataDir); err != nil {
+			return c, err
+		}
 	}
 	if c.binaries, err = choose(ctx, cfg, major); err != nil {
 		return c, err
@@ -119,7 +131,12 @@ func open(ctx context.Context, cfg Config) (cluster, error) {
 	if c.account, err = chooseAccount(cfg, c.pgdata); err != nil {
 		return c, err
 	}
-	c.confined = c.account.other && !(c.account.reaches(c.pgdata) && c.account.reaches(c.binaries.path("postgres")))
+	// A capability that a process gets at its start is no help in finding the
+	// program to start.
+	if c.account.other && !c.account.reaches(c.binaries.path("postgres")) {
+		return c, fmt.Errorf("user %s, whom root runs PostgreSQL as, cannot enter every folder above %s: open them (chmod o+x), or install PostgreSQL where every user gets to", c.account.name, c.binaries.Dir)
+	}
+	c.confined = c.account.other && !c.account.reaches(c.pgdata)
 	if major == 0 {
 		if err := c.create(ctx, cfg.Volatile); err != nil {
 			return c, err
@@ -257,16 +274,38 @@ func (s *Server) EnsureDatabase(ctx context.Context, name string) error {
 	return nil
 }
 
+// Locate returns the address of a database of the server that runs on dataDir,
+// possibly another process's, for tools such as psql and pg_dump. Only the user
+// who runs that bodega gets in.
+func Locate(dataDir, database string) (string, error) {
+	path := filepath.Join(dataDir, dataName, "postmaster.pid")
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("no postgres runs on %s: start bodega first", dataDir)
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask where postgres listens: %w", err)
+	}
+	// The fifth line is the folder of the socket.
+	lines := strings.Split(string(content), "\n")
+	if len(lines) < 6 || !filepath.IsAbs(lines[4]) {
+		return "", fmt.Errorf("%s does not say where postgres listens: it is starting, or the file is damaged", path)
+	}
+	return address(lines[4], Role, database), nil
+}
+
 // URL is where the database of that name is reached, as [Role]. It holds no
 // password.
 func (s *Server) URL(database string) string { return s.url(Role, database) }
 
-func (s *Server) url(role, database string) string {
+func (s *Server) url(role, database string) string { return address(s.socket, role, database) }
+
+func address(socket, role, database string) string {
 	u := url.URL{
 		Scheme:   "postgres",
 		User:     url.User(role),
 		Path:     "/" + database,
-		RawQuery: url.Values{"host": {s.socket}, "port": {port}}.Encode(),
+		RawQuery: url.Values{"host": {socket}, "port": {port}}.Encode(),
 	}
 	return u.String()
 }
@@ -274,11 +313,15 @@ func (s *Server) url(role, database string) string {
 // Version is the server's version, such as "15.14".
 func (s *Server) Version() string { return s.cluster.binaries.Version }
 
+// PID is the server's main process.
+func (s *Server) PID() int { return s.process.Pid }
+
 // Done is closed when the server has ended, by Stop or by itself; Err then says
 // how.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err is nil while the server runs and after it ended cleanly.
+// Err is nil while the server runs and after it ended cleanly; else it says how
+// the process ended, with the last lines of its log.
 func (s *Server) Err() error {
 	select {
 	case <-s.done:
@@ -288,7 +331,7 @@ func (s *Server) Err() error {
 	if s.exit == nil {
 		return nil
 	}
-	return fmt.Errorf("postgres in %s ended by itself (%w): %s", s.cfg.DataDir, s.exit, s.log.Tail())
+	return fmt.Errorf("postgres in %s ended: %w: %s", s.cfg.DataDir, s.exit, s.log.Tail())
 }
 
 func (s *Server) exitCause() error {
@@ -303,16 +346,21 @@ func (s *Server) exitCause() error {
 // ctx ends first, the server ends at once and recovers at its next start;
 // nothing committed is lost then either. Stopping twice is harmless.
 func (s *Server) Stop(ctx context.Context) error {
-	// The postmaster treats SIGINT as fast and SIGQUIT as immediate shutdown.
-	_ = s.process.Signal(syscall.SIGINT) // an error says that it has ended
-	var err error
-	select {
-	case <-s.done:
-	case <-ctx.Done():
-		err = errors.Join(fmt.Errorf("stop postgres in %s: %w; it was ended without a checkpoint and recovers at its next start", s.cfg.DataDir, context.Cause(ctx)), s.kill())
-	}
+	err := s.shutDown(ctx)
 	s.release()
 	return err
+}
+
+// shutDown ends the server and keeps the data folder locked.
+func (s *Server) shutDown(ctx context.Context) error {
+	// The postmaster treats SIGINT as fast and SIGQUIT as immediate shutdown.
+	_ = s.process.Signal(syscall.SIGINT) // an error says that it has ended
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(fmt.Errorf("stop postgres in %s: %w; it was ended without a checkpoint and recovers at its next start", s.cfg.DataDir, context.Cause(ctx)), s.kill())
+	}
 }
 
 // kill ends the server at once. The postmaster gives its children five seconds
@@ -321,7 +369,6 @@ func (s *Server) kill() error {
 	_ = s.process.Signal(syscall.SIGQUIT)
 	select {
 	case <-s.done:
-		s.release()
 		return nil
 	case <-time.After(15 * time.Second):
 		return fmt.Errorf("postgres (process %d) does not end", s.process.Pid)
@@ -331,8 +378,10 @@ func (s *Server) kill() error {
 // release gives the data folder free for the next server.
 func (s *Server) release() {
 	s.stopOnce.Do(func() {
-		if err := os.RemoveAll(s.socket); err != nil && !strings.Contains(err.Error(), "permission") {
-			s.cfg.Logger.Warn("postgres socket folder not removed", slog.String("error", err.Error()))
+		if s.ownSocket {
+			if err := os.RemoveAll(s.socket); err != nil {
+				s.cfg.Logger.Warn("postgres socket folder not removed", slog.String("error", err.Error()))
+			}
 		}
 		s.lock.Close()
 	})

@@ -1,0 +1,102 @@
+package inventory
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bodega-hq/bodega/internal/platform/telemetry"
+)
+
+// The metrics of the inventory, one family per stage of the pipeline.
+var (
+	feedsTotal = telemetry.Metric{
+		Name: "bodega_inventory_feeds_total", Help: "Units of work that ended, by how they ended.",
+		Labels: []telemetry.Label{
+			{Name: "status", Values: []string{"done", "failed", "canceled"}},
+			{Name: "cause", Values: []string{"feed", "catalog", "settings", "signal", "operator", "schedule", "rollback"}},
+		},
+	}
+	intakeBytesTotal = telemetry.Metric{
+		Name: "bodega_inventory_intake_bytes_total", Help: "Bytes of feeds that were made durable.",
+	}
+	intakeFeedsTotal = telemetry.Metric{
+		Name: "bodega_inventory_intake_feeds_total", Help: "Feeds taken in, by what they turned out to be.",
+		Labels: []telemetry.Label{{Name: "result", Values: []string{"stored", "resend", "refused"}}},
+	}
+	rowsTotal = telemetry.Metric{
+		Name: "bodega_inventory_rows_total", Help: "Rows accounted for, by what became of them.",
+		Labels: []telemetry.Label{{Name: "disposition", Values: []string{
+			"applied", "unchanged", "stale", "held", "rejected", "duplicate", "removed",
+		}}},
+	}
+	stageSeconds = telemetry.Metric{
+		Name: "bodega_inventory_stage_seconds", Help: "Time that a stage of a feed took.",
+		Labels:  []telemetry.Label{{Name: "stage", Values: []string{"split", "plan", "chunk", "publish", "medians"}}},
+		Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300},
+	}
+	feedSeconds = telemetry.Metric{
+		Name: "bodega_inventory_feed_seconds", Help: "Time from a feed's intake to the menu that shows it.",
+		Buckets: []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600},
+	}
+	signalsTotal = telemetry.Metric{
+		Name: "bodega_inventory_signals_total", Help: "Shoppers' signals, by what they say.",
+		Labels: []telemetry.Label{{Name: "signal", Values: []string{"found", "not_found", "duplicate", "unknown_item"}}},
+	}
+	holdsDecidedTotal = telemetry.Metric{
+		Name: "bodega_inventory_holds_decided_total", Help: "Holds that a person decided on.",
+		Labels: []telemetry.Label{{Name: "decision", Values: []string{"approved", "discarded", "reopened"}}},
+	}
+	openHolds = telemetry.Metric{
+		Name: "bodega_inventory_open_holds", Help: "Prices and removals that wait for a person, in the tenant that was counted last.",
+	}
+	openFeeds = telemetry.Metric{
+		Name: "bodega_inventory_open_feeds", Help: "Feeds queued or running, in the tenant that was counted last.",
+	}
+	sweptTotal = telemetry.Metric{
+		Name: "bodega_inventory_swept_feeds_total", Help: "Stored feeds that a sweep had to start.",
+	}
+)
+
+// Metrics count what the inventory does.
+type Metrics struct {
+	feeds, intakeFeeds, rows, signals, decided *prometheus.CounterVec
+	intakeBytes, swept                         prometheus.Counter
+	stages                                     *prometheus.HistogramVec
+	feedSeconds                                prometheus.Observer
+	openHolds, openFeeds                       prometheus.Gauge
+}
+
+// NewMetrics registers the inventory's metrics.
+func NewMetrics(m *telemetry.Metrics) *Metrics {
+	return &Metrics{
+		feeds: m.Counter(feedsTotal), intakeFeeds: m.Counter(intakeFeedsTotal), rows: m.Counter(rowsTotal),
+		signals: m.Counter(signalsTotal), decided: m.Counter(holdsDecidedTotal),
+		intakeBytes: m.Counter(intakeBytesTotal).WithLabelValues(), swept: m.Counter(sweptTotal).WithLabelValues(),
+		stages: m.Histogram(stageSeconds), feedSeconds: m.Histogram(feedSeconds).WithLabelValues(),
+		openHolds: m.Gauge(openHolds).WithLabelValues(), openFeeds: m.Gauge(openFeeds).WithLabelValues(),
+	}
+}
+
+func (m *Metrics) stage(name string, took time.Duration) {
+	m.stages.WithLabelValues(name).Observe(took.Seconds())
+}
+
+func (m *Metrics) chunk(a Account, took time.Duration) {
+	m.stage("chunk", took)
+	m.account(a)
+}
+
+func (m *Metrics) account(a Account) {
+	for _, d := range []struct {
+		name string
+		n    int64
+	}{
+		{"applied", a.Applied}, {"unchanged", a.Unchanged}, {"stale", a.Stale}, {"held", a.Held},
+		{"rejected", a.Rejected}, {"duplicate", a.Duplicates}, {"removed", a.Removed},
+	} {
+		if d.n > 0 {
+			m.rows.WithLabelValues(d.name).Add(float64(d.n))
+		}
+	}
+}

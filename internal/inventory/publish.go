@@ -1,0 +1,150 @@
+package inventory
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/bodega-hq/bodega/internal/inventory/judge"
+	"github.com/bodega-hq/bodega/internal/inventory/menu"
+)
+
+// menuCounts is what making a menu counted.
+type menuCounts struct {
+	Items  int64
+	Shown  int64
+	Hidden map[string]int64
+}
+
+// publish makes a store's menu from its items as they are, as a new object,
+// and points readers to it. Readers see the old menu or the new one, whole.
+func (s *Service) publish(ctx context.Context, key StoreKey) error {
+	started := s.deps.Now()
+	for range 5 {
+		b := menu.NewBuilder()
+		counts := menuCounts{Hidden: map[string]int64{}}
+		writes, version, err := s.store.menuSnapshot(ctx, key, func(id string, st *judge.State) error {
+			if st.Hidden == judge.HiddenDelisted {
+				return nil
+			}
+			counts.Items++
+			if !st.Shown() {
+				counts.Hidden[string(st.Hidden)]++
+				return nil
+			}
+			counts.Shown++
+			b.Add(menu.Item{
+				ID: id, Name: st.Name, Brand: st.Brand, Size: st.Size.String(), Category: st.Category,
+				Price: st.Price.Effective, Regular: st.Price.Regular, Per: int64(st.Price.Per), Percent: st.Percent,
+			})
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("make menu of store %s: %w", key, err)
+		}
+		objectKey := s.key(ctx, "menus", key.Merchant, key.Store, fmt.Sprintf("%09d-%s", version+1, attempt()))
+		encoded, err := encodeMenu(b.Tree())
+		if err != nil {
+			return fmt.Errorf("encode menu of store %s: %w", key, err)
+		}
+		if _, err := s.deps.Bucket.Put(ctx, objectKey, bytes.NewReader(encoded)); err != nil {
+			return fmt.Errorf("keep menu of store %s: %w", key, err)
+		}
+		flipped, err := s.store.flipMenu(ctx, key, version, objectKey, counts, writes, s.now())
+		if err != nil {
+			return err
+		}
+		if flipped {
+			s.deps.Metrics.stage("publish", s.deps.Now().Sub(started))
+			return nil
+		}
+		// Another publisher was faster; its menu may lack what this one has.
+		if err := s.deps.Bucket.Delete(ctx, objectKey); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("publish menu of store %s: others keep publishing it", key)
+}
+
+func encodeMenu(t *menu.Tree) ([]byte, error) {
+	encoded, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return z.EncodeAll(encoded, nil), nil
+}
+
+// readMenu reads the menu that a store's pointer names.
+func (s *Service) readMenu(ctx context.Context, st *Store) (*menu.Tree, error) {
+	t := &menu.Tree{}
+	if st.MenuKey == "" {
+		return t, nil
+	}
+	r, err := s.deps.Bucket.Open(ctx, st.MenuKey, 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("read menu of store %s: %w", st.Key, err)
+	}
+	defer r.Close()
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("read menu of store %s: %w", st.Key, err)
+	}
+	defer z.Close()
+	encoded, err := io.ReadAll(z)
+	if err != nil {
+		return nil, fmt.Errorf("read menu of store %s: %w", st.Key, err)
+	}
+	if err := json.Unmarshal(encoded, t); err != nil {
+		return nil, fmt.Errorf("decode menu of store %s: %w", st.Key, err)
+	}
+	return t, nil
+}
+
+// publishChanged publishes the stores that changed outside a feed.
+func (s *Service) publishChanged(ctx context.Context) error {
+	keys, err := s.store.unpublished(ctx, 100)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, key := range keys {
+		errs = append(errs, s.publish(ctx, key))
+	}
+	return errors.Join(errs...)
+}
+
+// loop calls f every so often until ctx ends. What goes wrong is logged once
+// and again when it changes: an outage would fill the log otherwise.
+func (s *Service) loop(ctx context.Context, wg *sync.WaitGroup, name string, every time.Duration, f func(context.Context) error) {
+	wg.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		said := ""
+		for {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				if text := err.Error(); text != said {
+					said = text
+					s.deps.Logger.WarnContext(ctx, "background work will be tried again", "loop", name, "error", text)
+				}
+			} else {
+				said = ""
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
+}

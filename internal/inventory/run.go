@@ -1,0 +1,417 @@
+package inventory
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bodega-hq/bodega/internal/inventory/feed"
+	"github.com/bodega-hq/bodega/internal/inventory/guard"
+	"github.com/bodega-hq/bodega/internal/inventory/hydrate"
+	"github.com/bodega-hq/bodega/internal/inventory/judge"
+	"github.com/bodega-hq/bodega/internal/inventory/normalize"
+	"github.com/bodega-hq/bodega/internal/platform/blob"
+	"github.com/bodega-hq/bodega/internal/platform/fault"
+	"github.com/bodega-hq/bodega/internal/platform/pg"
+)
+
+// errFenceBusy says that another unit of work applies to the store first.
+var errFenceBusy = fault.New(fault.Unavailable, "another feed applies to this store first")
+
+// runStore does all of a unit's work on one store: it plans the removals of a
+// full file, applies each chunk that the ledger has not, publishes the menu
+// and frees the fence. It is safe to repeat from any point.
+func (s *Service) runStore(ctx context.Context, id FeedID, storeID string, beat func(chunk int)) error {
+	f, err := s.store.feed(ctx, id)
+	if err != nil || f.Status.Final() {
+		return err
+	}
+	u := &unit{Feed: &f, Token: attempt()}
+	part, err := s.partOf(ctx, &f, storeID)
+	if err != nil || part.Finished {
+		return err
+	}
+	got, err := s.store.takeFence(ctx, part.Key, id, u.Token)
+	if err != nil {
+		return err
+	}
+	if !got {
+		return fmt.Errorf("feed %s in store %s: %w", id, part.Key, errFenceBusy)
+	}
+	if u.Store, err = s.store.storeByKey(ctx, part.Key); err != nil {
+		return err
+	}
+	done, err := s.store.chunksDone(ctx, id, part.Key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.RawKey != "":
+		err = s.runSegment(ctx, u, &part, done, beat)
+	default:
+		err = s.runKept(ctx, u, done, beat)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.store.finishFeedStore(ctx, &f, part.Key, u.Token, s.now()); err != nil {
+		return err
+	}
+	return s.publish(ctx, part.Key)
+}
+
+func (s *Service) partOf(ctx context.Context, f *Feed, storeID string) (FeedStore, error) {
+	pool, err := s.store.pool(ctx)
+	if err != nil {
+		return FeedStore{}, err
+	}
+	parts, err := s.store.feedStores(ctx, pool, f.ID)
+	if err != nil {
+		return FeedStore{}, err
+	}
+	for _, p := range parts {
+		if p.Key.Store == storeID {
+			return p, nil
+		}
+	}
+	return FeedStore{}, fmt.Errorf("feed %s has no part for store %s: %w", f.ID, storeID, ErrStoreUnknown)
+}
+
+// movesWatermark says that the feed is the newest word on every item of its
+// stores: a whole full file. A cut-off one is not.
+func (f *Feed) movesWatermark() bool {
+	return f.Cause == CauseFeed && f.Kind == feed.KindFull && !f.Truncated
+}
+
+// runSegment applies a feed's segment, then what it leaves out.
+func (s *Service) runSegment(ctx context.Context, u *unit, part *FeedStore, done map[int]bool, beat func(int)) error {
+	f := u.Feed
+	mapping, err := s.mappings.byVersion(ctx, f.Merchant, f.MappingVersion)
+	if err != nil {
+		return err
+	}
+	u.Mapping = mapping
+	var seg *feed.SegmentReader
+	if part.Chunks > 0 {
+		if seg, err = s.segment(ctx, part.SegmentKey); err != nil {
+			return fmt.Errorf("open segment of feed %s, store %s: %w", f.ID, part.Key, err)
+		}
+	}
+	if f.Kind == feed.KindFull {
+		ahead, err := s.scanSegment(ctx, seg)
+		if err != nil {
+			return fmt.Errorf("scan segment of feed %s, store %s: %w", f.ID, part.Key, err)
+		}
+		if u.Products, err = s.productsOf(ctx, ahead.gtins); err != nil {
+			return err
+		}
+		if err := s.plan(ctx, u, part, ahead.items); err != nil {
+			return err
+		}
+	}
+	var rows []feed.Row
+	for k := range part.Chunks {
+		if done[k] {
+			continue
+		}
+		beat(k)
+		if rows, err = seg.ReadChunk(rows[:0], k); err != nil {
+			return fmt.Errorf("feed %s: %w", f.ID, err)
+		}
+		ids := make([]string, len(rows))
+		for i := range rows {
+			rows[i].Values[feed.StoreID] = part.Key.Store
+			ids[i] = rows[i].Values[feed.ItemID]
+		}
+		if _, err := s.apply(ctx, u, &chunk{Number: k, IDs: ids, Rows: rows}); err != nil {
+			return err
+		}
+	}
+	return s.removeAbsent(ctx, u, part, done, beat)
+}
+
+// scan is what one pass over a segment tells before any of it is judged.
+type scan struct {
+	items []string
+	gtins map[normalize.GTIN]struct{}
+}
+
+// scanSegment reads through a segment; nil is one without rows.
+func (s *Service) scanSegment(ctx context.Context, seg *feed.SegmentReader) (*scan, error) {
+	out := &scan{gtins: map[normalize.GTIN]struct{}{}}
+	if seg == nil {
+		return out, nil
+	}
+	var rows []feed.Row
+	for k := range seg.Chunks() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var err error
+		if rows, err = seg.ReadChunk(rows[:0], k); err != nil {
+			return nil, err
+		}
+		for i := range rows {
+			out.items = append(out.items, strings.Clone(rows[i].Values[feed.ItemID]))
+		}
+		collectGTINs(rows, out.gtins)
+	}
+	return out, nil
+}
+
+// productsOf is the store's one lookup in the catalogue. A feed that is laid
+// over kept rows looks up per chunk instead, as a kept row may know a GTIN
+// that the feed does not repeat.
+func (s *Service) productsOf(ctx context.Context, gtins map[normalize.GTIN]struct{}) (map[normalize.GTIN]hydrate.Product, error) {
+	pool, err := s.store.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.lookUp(ctx, pool, gtins)
+}
+
+// plan works out, once and before anything is applied, what a full file
+// leaves out, and whether that is too much to go without a person.
+func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []string) error {
+	f := u.Feed
+	if part.Planned || f.Kind != feed.KindFull || f.SourceTime.Before(u.Store.Watermark) {
+		return nil
+	}
+	started := s.deps.Now()
+	pool, err := s.store.pool(ctx)
+	if err != nil {
+		return err
+	}
+	var absent []string
+	listedItems := 0
+	at := 0
+	err = s.store.eachListed(ctx, pool, part.Key, func(l listed) error {
+		if l.Delisted {
+			return nil
+		}
+		listedItems++
+		for at < len(items) && items[at] < l.ID {
+			at++
+		}
+		if (at == len(items) || items[at] != l.ID) && !l.Known.After(f.SourceTime) {
+			absent = append(absent, l.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	verdict := guard.JudgeAbsences(listedItems, len(absent), s.cfg.absences())
+	held := len(absent) > 0 && (verdict.Held || f.Truncated)
+	listKey := ""
+	if len(absent) > 0 {
+		listKey = s.key(ctx, "removals", string(f.ID), part.Key.Store+"-"+attempt())
+		encoded, err := json.Marshal(absent)
+		if err != nil {
+			return fmt.Errorf("encode removals of store %s: %w", part.Key, err)
+		}
+		if _, err := s.deps.Bucket.Put(ctx, listKey, bytes.NewReader(encoded)); err != nil {
+			return fmt.Errorf("keep removals of store %s: %w", part.Key, err)
+		}
+	}
+	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
+		if err := s.store.lockFence(ctx, tx, part.Key, u.Token); err != nil {
+			return err
+		}
+		if held {
+			if err := s.store.holdRemovals(ctx, tx, s.removalHold(u, part, len(absent), listedItems, listKey)); err != nil {
+				return err
+			}
+		} else if err := s.store.changeHolds(ctx, tx, part.Key, &holdChanges{Close: []string{""}}, s.now()); err != nil {
+			return err
+		}
+		return s.store.planRemovals(ctx, tx, f.ID, part.Key, listKey, len(absent), held, s.now())
+	})
+	if err != nil {
+		return err
+	}
+	part.Planned, part.RemovalsKey, part.Removals, part.RemovalsHeld = true, listKey, int64(len(absent)), held
+	s.deps.Metrics.stage("plan", s.deps.Now().Sub(started))
+	return nil
+}
+
+// The rules that hold removals.
+const (
+	ruleRemovalsShare     = "removals_share"
+	ruleRemovalsTruncated = "removals_truncated"
+)
+
+func (s *Service) removalHold(u *unit, part *FeedStore, absent, listedItems int, listKey string) *Hold {
+	h := &Hold{
+		ID: stableID("h", part.Key.Merchant, part.Key.Store, "", string(u.Feed.ID)), Key: part.Key, Guard: ruleRemovalsShare,
+		Currency: string(u.Store.Currency), Feed: u.Feed.ID, Removals: int64(absent), RemovalsKey: listKey, CreatedAt: s.now(),
+	}
+	h.Detail = fmt.Sprintf("The file leaves out %d of the store's %d items, more than %.0f%%: nothing is removed until a person agrees.",
+		absent, listedItems, s.cfg.RemovalShare*100)
+	if u.Feed.Truncated {
+		h.Guard = ruleRemovalsTruncated
+		h.Detail = fmt.Sprintf("The file is cut off, so that %d of the store's %d items are not in it: nothing is removed until a person agrees.", absent, listedItems)
+	}
+	return h
+}
+
+// removeAbsent delists what a full file leaves out, in chunks of the ledger
+// that follow those of its rows.
+func (s *Service) removeAbsent(ctx context.Context, u *unit, part *FeedStore, done map[int]bool, beat func(int)) error {
+	if part.Removals == 0 || part.RemovalsHeld {
+		return nil
+	}
+	return s.delistAll(ctx, u, part.RemovalsKey, part.Chunks, done, beat)
+}
+
+func (s *Service) delistAll(ctx context.Context, u *unit, listKey string, first int, done map[int]bool, beat func(int)) error {
+	encoded, err := blob.ReadAll(ctx, s.deps.Bucket, listKey)
+	if err != nil {
+		return fmt.Errorf("read removals of store %s: %w", u.Store.Key, err)
+	}
+	var absent []string
+	if err := json.Unmarshal(encoded, &absent); err != nil {
+		return fmt.Errorf("decode removals of store %s: %w", u.Store.Key, err)
+	}
+	for k := first; len(absent) > 0; k++ {
+		n := min(len(absent), s.cfg.ChunkRows)
+		ids := absent[:n]
+		absent = absent[n:]
+		if done[k] {
+			continue
+		}
+		beat(k)
+		if _, err := s.apply(ctx, u, &chunk{Number: k, IDs: ids, Delist: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runKept judges a store's kept rows again because of something that they
+// rest on, or carries out a person's decision on held removals.
+func (s *Service) runKept(ctx context.Context, u *unit, done map[int]bool, beat func(int)) error {
+	f := u.Feed
+	if f.Detail.RemovalsOf != "" {
+		pool, err := s.store.pool(ctx)
+		if err != nil {
+			return err
+		}
+		holds, err := s.store.holdsByID(ctx, pool, f.Merchant, []string{f.Detail.RemovalsOf})
+		if err != nil {
+			return err
+		}
+		if len(holds) == 0 {
+			return nil
+		}
+		return s.delistAll(ctx, u, holds[0].RemovalsKey, 0, done, beat)
+	}
+	u.Cause = judgeCause(f.Cause)
+	after := ""
+	for k := 0; ; k++ {
+		ids := f.Detail.Items
+		if len(ids) == 0 {
+			var err error
+			if ids, err = s.store.itemIDsAfter(ctx, u.Store.Key, gtinTexts(f.Detail.GTINs), after, s.cfg.ChunkRows); err != nil {
+				return err
+			}
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		after = ids[len(ids)-1]
+		if !done[k] {
+			beat(k)
+			if _, err := s.apply(ctx, u, &chunk{Number: k, IDs: ids}); err != nil {
+				return err
+			}
+		}
+		if len(f.Detail.Items) > 0 {
+			return nil
+		}
+	}
+}
+
+func judgeCause(c Cause) judge.Cause {
+	switch c {
+	case CauseCatalog:
+		return judge.CatalogChanged
+	case CauseSettings:
+		return judge.SettingsChanged
+	case CauseSignal:
+		return judge.SignalChanged
+	case CauseSchedule:
+		return judge.TimePassed
+	}
+	return judge.Arrived
+}
+
+// finish ends a unit of work and sees to what rests on all of it.
+func (s *Service) finish(ctx context.Context, id FeedID, status Status, reason string) error {
+	f, err := s.store.finishFeed(ctx, id, status, reason, s.now())
+	if err != nil {
+		return err
+	}
+	s.deps.Metrics.feeds.WithLabelValues(string(f.Status), string(f.Cause)).Inc()
+	s.deps.Metrics.feedSeconds.Observe(f.FinishedAt.Sub(f.SubmittedAt).Seconds())
+	if f.Status != Done {
+		return nil
+	}
+	started := s.deps.Now()
+	if err := s.store.refreshMedians(ctx, f.Merchant, s.now()); err != nil {
+		return err
+	}
+	s.deps.Metrics.stage("medians", s.deps.Now().Sub(started))
+	return nil
+}
+
+// enqueue stores a unit of work that no file caused, for stores that it names.
+func (s *Service) enqueue(ctx context.Context, tx pgx.Tx, cause Cause, merchant string, parts []FeedStore, detail Detail, by string) (FeedID, error) {
+	return s.enqueueAs(ctx, tx, &Feed{Kind: feed.KindDelta, SourceTime: s.now()}, cause, merchant, parts, detail, by)
+}
+
+// enqueueAs is enqueue for a unit of another kind and source time.
+func (s *Service) enqueueAs(ctx context.Context, tx pgx.Tx, f *Feed, cause Cause, merchant string, parts []FeedStore, detail Detail, by string) (FeedID, error) {
+	id, err := newFeedID()
+	if err != nil {
+		return "", err
+	}
+	now := s.now()
+	f.ID, f.Merchant, f.Cause, f.Status, f.Detail = id, merchant, cause, Queued, detail
+	f.SubmittedAt, f.SplitAt, f.SubmittedBy = now, now, by
+	if len(parts) == 1 {
+		f.Store = parts[0].Key.Store
+	}
+	if err := s.store.insertFeed(ctx, tx, f); err != nil {
+		return "", err
+	}
+	return id, s.store.insertFeedStores(ctx, tx, id, merchant, parts)
+}
+
+// start starts a stored unit of work; one that cannot be started now is found
+// by the sweep.
+func (s *Service) start(ctx context.Context, id FeedID) {
+	if err := s.deps.Starter.StartFeed(ctx, id); err != nil && !errors.Is(err, context.Canceled) {
+		s.deps.Logger.WarnContext(ctx, "start feed later", "feed_id", string(id), "error", err.Error())
+	}
+}
+
+// sweep starts what was stored and never started, in the tenant of ctx.
+func (s *Service) sweep(ctx context.Context, olderThan time.Duration) error {
+	ids, err := s.store.openFeeds(ctx, s.now().Add(-olderThan))
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := s.deps.Starter.StartFeed(ctx, id); err != nil {
+			return fmt.Errorf("start feed %s: %w", id, err)
+		}
+	}
+	return nil
+}
