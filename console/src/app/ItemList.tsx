@@ -1,0 +1,101 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { useMemo, type ReactNode } from 'react';
+import { Visibility, type Item } from '../gen/bodega/inventory/v1/item_pb';
+import { Empty, Money, ProblemNotice, When } from '../ui/atoms';
+import { DataTable, type Column, type TableView } from '../ui/DataTable';
+import { formatShare, minorToDecimal, toDate } from '../ui/format';
+import { IconItems } from '../ui/icons';
+import { Card, State, surface } from '../ui/surface';
+import { hiddenReasonLabel, type Word } from '../ui/words';
+import { itemsQuery, type ItemFilter } from './queries';
+
+export const visibilities: Record<string, Visibility> = {
+  shown: Visibility.SHOWN,
+  hidden: Visibility.HIDDEN,
+  held: Visibility.HELD,
+};
+
+export function itemWord(item: Item): Word {
+  if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
+  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'held' ? 'warn' : 'bad' };
+}
+
+function columnsFor(filter: ItemFilter): Column<Item>[] {
+  return [
+    {
+      key: 'name', title: 'Item', width: 180, grow: 3, value: (item) => item.name || item.itemId,
+      cell: (item) => (
+        <>
+          <Link tabIndex={-1} to="/inventory/items/$merchantId/$storeId/$itemId" params={{ merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId }}>
+            {item.name || item.itemId}
+          </Link>
+          {item.size && <span className={surface.second}> {item.size}</span>}
+        </>
+      ),
+    },
+    { key: 'state', title: 'Shown?', width: 172, value: (item) => itemWord(item).label, cell: (item) => <State word={itemWord(item)} /> },
+    {
+      key: 'price', title: 'Price', width: 104, align: 'end', phone: false,
+      value: (item) => (item.priceMinor === undefined ? undefined : Number(minorToDecimal(item.priceMinor, item.currency))),
+      cell: (item) => <Money minor={item.priceMinor} currency={item.currency} per={item.pricePer} />,
+    },
+    { key: 'brand', title: 'Brand', width: 110, grow: 1, value: (item) => item.brand, phone: false },
+    { key: 'category', title: 'Category', width: 120, grow: 1, value: (item) => item.category, phone: false },
+    { key: 'store', title: 'Store', width: 120, grow: 1, value: (item) => item.storeName || item.storeId, phone: false, optional: filter.storeId !== '' },
+    { key: 'availability', title: 'Likely there', width: 96, align: 'end', value: (item) => item.availability, cell: (item) => formatShare(item.availability, 1), phone: false },
+    { key: 'updated', title: 'Updated', width: 124, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
+    { key: 'id', title: 'Item id', width: 130, value: (item) => item.itemId, cell: (item) => <code>{item.itemId}</code>, optional: true },
+    { key: 'gtin', title: 'Barcode', width: 140, value: (item) => item.gtin, optional: true },
+    { key: 'merchant', title: 'Merchant', width: 130, value: (item) => item.merchantName || item.merchantId, optional: true },
+  ];
+}
+
+/** Items as a table that fetches on as it is scrolled; its filter and sort are the page's URL. */
+export function ItemList({ filter, view, onView, bar, height }: {
+  filter: ItemFilter;
+  view: TableView;
+  onView: (view: TableView) => void;
+  bar?: ReactNode;
+  height?: string;
+}) {
+  const navigate = useNavigate();
+  const query = useInfiniteQuery(itemsQuery(filter));
+  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const narrowed = filter.query !== '' || filter.visibility !== Visibility.UNSPECIFIED || filter.category !== '';
+  return (
+    <>
+      {query.error && <ProblemNotice error={query.error} retry={() => void query.refetch()} />}
+      <Card flush>
+        <DataTable
+          id="items"
+          label="Items"
+          rows={rows}
+          columns={columnsFor(filter)}
+          rowKey={(item) => `${item.merchantId} ${item.storeId} ${item.itemId}`}
+          loading={query.isPending}
+          view={view}
+          onView={onView}
+          bar={bar}
+          height={height}
+          onOpen={(item) => void navigate({ to: '/inventory/items/$merchantId/$storeId/$itemId', params: { merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId } })}
+          more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
+          empty={
+            narrowed ? (
+              <Empty icon={<IconItems size={32} />} title="No item matches">Search by name, brand, item id or barcode, or show items in any state.</Empty>
+            ) : (
+              <Empty
+                icon={<IconItems size={32} />}
+                title="No items yet"
+                action={<Link to="/inventory/feeds/submit" className={surface.linkButton} data-primary>Submit a feed</Link>}
+                command="bodega feed submit --merchant M --kind full FILE"
+              >
+                Items appear once a merchant’s feed has been applied.
+              </Empty>
+            )
+          }
+        />
+      </Card>
+    </>
+  );
+}

@@ -1,0 +1,29 @@
+import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router';
+import { ProblemNotice } from '../ui/atoms';
+import { Notice, surface } from '../ui/surface';
+
+/** Stands where a page would, when the page itself could not be opened. */
+export function RouteProblem({ error, reset }: ErrorComponentProps) {
+  const router = useRouter();
+  return (
+    <main style={{ padding: 24, maxWidth: 720, margin: '0 auto' }}>
+      <ProblemNotice
+        error={error}
+        retry={() => {
+          reset();
+          void router.invalidate();
+        }}
+      />
+    </main>
+  );
+}
+
+export function NotFound() {
+  return (
+    <div style={{ padding: 24, maxWidth: 720, margin: '0 auto' }}>
+      <Notice tone="quiet" title="There is no such page" action={<Link to="/today" className={surface.linkButton}>Go to Today</Link>}>
+        The address may be from an older version, or mistyped.
+      </Notice>
+    </div>
+  );
+}

@@ -1,0 +1,186 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect, retainSearchParams } from '@tanstack/react-router';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { setTenant } from '../api/session';
+import { callerQuery, queryClient } from './queries';
+import { parseSearch, stringifySearch, texts, type RawSearch } from './search';
+import { NotFound, RouteProblem } from './RouteProblem';
+import { Shell } from './Shell';
+
+/** A breadcrumb: a name, or the kind of thing that the route's parameters name. */
+export type Crumb = string | 'feed' | 'store' | 'item';
+
+declare module '@tanstack/react-router' {
+  interface StaticDataRouteOption {
+    crumb?: Crumb;
+    /** Where the breadcrumb leads when it is not the last. */
+    crumbTo?: string;
+  }
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}
+
+const root = createRootRoute({
+  validateSearch: (search: RawSearch): { tenant?: string } => texts('tenant')(search),
+  search: { middlewares: [retainSearchParams<{ tenant?: string }>(['tenant'])] },
+  beforeLoad: ({ search }: { search: { tenant?: string } }) => setTenant(search.tenant ?? ''),
+  component: Outlet,
+  notFoundComponent: NotFound,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: texts('return'),
+  component: lazyRouteComponent(() => import('../pages/SignIn'), 'SignIn'),
+});
+
+const app = createRoute({
+  getParentRoute: () => root,
+  id: 'app',
+  beforeLoad: async ({ location }) => {
+    try {
+      await queryClient.ensureQueryData(callerQuery());
+    } catch (error) {
+      if (ConnectError.from(error).code === Code.Unauthenticated) {
+        throw redirect({ to: '/sign-in', search: { return: location.href } });
+      }
+      throw error;
+    }
+  },
+  component: Shell,
+  errorComponent: RouteProblem,
+  notFoundComponent: NotFound,
+});
+
+const index = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/today' });
+  },
+});
+
+const today = createRoute({
+  getParentRoute: () => app,
+  path: '/today',
+  staticData: { crumb: 'Today' },
+  component: lazyRouteComponent(() => import('../pages/Today'), 'Today'),
+});
+
+const inventory = createRoute({
+  getParentRoute: () => app,
+  path: '/inventory',
+  staticData: { crumb: 'Inventory', crumbTo: '/inventory' },
+  component: Outlet,
+});
+
+const overview = createRoute({
+  getParentRoute: () => inventory,
+  path: '/',
+  validateSearch: texts('merchant', 'hours', 'sort', 'filter'),
+  component: lazyRouteComponent(() => import('../pages/Overview'), 'Overview'),
+});
+
+const feeds = createRoute({
+  getParentRoute: () => inventory,
+  path: '/feeds',
+  validateSearch: texts('merchant', 'store', 'status', 'causes', 'sort', 'filter'),
+  staticData: { crumb: 'Feeds' },
+  component: lazyRouteComponent(() => import('../pages/Feeds'), 'Feeds'),
+});
+
+const submit = createRoute({
+  getParentRoute: () => inventory,
+  path: '/feeds/submit',
+  validateSearch: texts('merchant', 'store', 'kind', 'mapping'),
+  staticData: { crumb: 'Submit a feed' },
+  component: lazyRouteComponent(() => import('../pages/SubmitFeed'), 'SubmitFeed'),
+});
+
+const feed = createRoute({
+  getParentRoute: () => inventory,
+  path: '/feeds/$feedId',
+  validateSearch: texts('tab', 'sort', 'filter'),
+  staticData: { crumb: 'feed' },
+  component: lazyRouteComponent(() => import('../pages/FeedPage'), 'FeedPage'),
+});
+
+const items = createRoute({
+  getParentRoute: () => inventory,
+  path: '/items',
+  validateSearch: texts('q', 'merchant', 'store', 'visibility', 'category', 'sort', 'filter'),
+  staticData: { crumb: 'Items' },
+  component: lazyRouteComponent(() => import('../pages/Items'), 'Items'),
+});
+
+const item = createRoute({
+  getParentRoute: () => inventory,
+  path: '/items/$merchantId/$storeId/$itemId',
+  staticData: { crumb: 'item' },
+  component: lazyRouteComponent(() => import('../pages/ItemStory'), 'ItemStory'),
+});
+
+const holds = createRoute({
+  getParentRoute: () => inventory,
+  path: '/holds',
+  validateSearch: texts('merchant', 'store', 'feed', 'decided', 'select', 'sort', 'filter'),
+  staticData: { crumb: 'Holds' },
+  component: lazyRouteComponent(() => import('../pages/Holds'), 'Holds'),
+});
+
+const stores = createRoute({
+  getParentRoute: () => inventory,
+  path: '/stores',
+  validateSearch: texts('merchant', 'sort', 'filter', 'add'),
+  staticData: { crumb: 'Stores' },
+  component: lazyRouteComponent(() => import('../pages/Stores'), 'Stores'),
+});
+
+const store = createRoute({
+  getParentRoute: () => inventory,
+  path: '/stores/$merchantId/$storeId',
+  validateSearch: texts('tab', 'q', 'visibility', 'category', 'sort', 'filter'),
+  staticData: { crumb: 'store' },
+  component: lazyRouteComponent(() => import('../pages/StorePage'), 'StorePage'),
+});
+
+const mappings = createRoute({
+  getParentRoute: () => inventory,
+  path: '/mappings',
+  validateSearch: texts('merchant'),
+  staticData: { crumb: 'Mappings' },
+  component: lazyRouteComponent(() => import('../pages/Mappings'), 'Mappings'),
+});
+
+const access = createRoute({
+  getParentRoute: () => app,
+  path: '/access',
+  validateSearch: texts('tab', 'sort', 'filter'),
+  staticData: { crumb: 'Access' },
+  component: lazyRouteComponent(() => import('../pages/Access'), 'Access'),
+});
+
+const tree = root.addChildren([
+  index,
+  signIn,
+  app.addChildren([
+    today,
+    inventory.addChildren([overview, feeds, submit, feed, items, item, holds, stores, store, mappings]),
+    access,
+  ]),
+]);
+
+export function makeRouter() {
+  return createRouter({
+    routeTree: tree,
+    parseSearch,
+    stringifySearch,
+    defaultPreload: 'intent',
+    defaultPreloadStaleTime: 0,
+    defaultPendingMs: 150,
+    defaultPendingMinMs: 0,
+    defaultErrorComponent: RouteProblem,
+    scrollRestoration: true,
+  });
+}

@@ -1,0 +1,77 @@
+import { Button, Modal, TextInput } from '@mantine/core';
+import { useState, type FormEvent } from 'react';
+import { api } from '../api/clients';
+import { idempotencyKey } from '../api/session';
+import { MerchantPicker } from '../app/pickers';
+import { queryClient } from '../app/queries';
+import { ProblemNotice } from '../ui/atoms';
+import { surface } from '../ui/surface';
+import { toast } from '../ui/toast';
+
+/** Runs a form's request once, and keeps its error beside the form. */
+export function useSubmit(work: (key: string) => Promise<void>) {
+  // The key outlives a failed attempt, so that trying again cannot do it twice.
+  const [key] = useState(idempotencyKey);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const onSubmit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      await work(key);
+      await queryClient.invalidateQueries();
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { busy, error, onSubmit: (event: FormEvent) => void onSubmit(event) };
+}
+
+export function AddStore({ merchantId, onClose }: { merchantId: string | undefined; onClose: () => void }) {
+  const [merchant, setMerchant] = useState(merchantId);
+  const [storeId, setStoreId] = useState('');
+  const [name, setName] = useState('');
+  const [region, setRegion] = useState('');
+  const form = useSubmit(async (key) => {
+    await api().merchants.createStore({ merchantId: merchant ?? '', storeId, name, region, idempotencyKey: key });
+    toast({ tone: 'ok', title: `${name} added` });
+    onClose();
+  });
+  return (
+    <Modal opened onClose={onClose} title="Add a store" closeButtonProps={{ 'aria-label': 'Close' }}>
+      <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
+        {form.error !== undefined && <ProblemNotice error={form.error} />}
+        <MerchantPicker label="Merchant" required value={merchant} onChange={setMerchant} />
+        <TextInput label="Store id" description="As the merchant numbers it in its files" required pattern="[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}" title="Letters, digits, dot, dash and underscore; at most 64" value={storeId} onChange={(event) => setStoreId(event.currentTarget.value)} />
+        <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <TextInput label="Region" maxLength={64} value={region} onChange={(event) => setRegion(event.currentTarget.value)} />
+        <Button type="submit" loading={form.busy} disabled={!merchant}>Add the store</Button>
+      </form>
+    </Modal>
+  );
+}
+
+export function AddMerchant({ onClose }: { onClose: () => void }) {
+  const [merchantId, setMerchantId] = useState('');
+  const [name, setName] = useState('');
+  const [currency, setCurrency] = useState('');
+  const form = useSubmit(async (key) => {
+    await api().merchants.createMerchant({ merchantId, name, currency, idempotencyKey: key });
+    toast({ tone: 'ok', title: `${name} added` });
+    onClose();
+  });
+  return (
+    <Modal opened onClose={onClose} title="Add a merchant" closeButtonProps={{ 'aria-label': 'Close' }}>
+      <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
+        {form.error !== undefined && <ProblemNotice error={form.error} />}
+        <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <TextInput label="Merchant id" description="Stands in addresses and commands; it cannot change later" required pattern="[a-z0-9][a-z0-9_\-]{0,62}" title="Small letters, digits, dash and underscore; at most 63" value={merchantId} onChange={(event) => setMerchantId(event.currentTarget.value)} />
+        <TextInput label="Currency" description="ISO 4217 code, such as USD; every price of this merchant is in it" required pattern="[A-Z]{3}" title="Three capital letters" value={currency} onChange={(event) => setCurrency(event.currentTarget.value.toUpperCase())} />
+        <Button type="submit" loading={form.busy}>Add the merchant</Button>
+      </form>
+    </Modal>
+  );
+}

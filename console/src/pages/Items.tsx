@@ -1,0 +1,78 @@
+import { SegmentedControl, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { getRouteApi } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
+import { ItemList, visibilities } from '../app/ItemList';
+import { MerchantPicker, StorePicker } from '../app/pickers';
+import { Visibility } from '../gen/bodega/inventory/v1/item_pb';
+import { IconSearch } from '../ui/icons';
+import { PageHead, surface } from '../ui/surface';
+
+const route = getRouteApi('/app/inventory/items');
+
+export function Items() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const set = (part: Partial<typeof search>, replace = false) => void navigate({ search: (before) => ({ ...before, ...part }), replace });
+  return (
+    <>
+      <PageHead title="Items" lede="Every item of every store: what shoppers see of it, and why they do not." />
+      <div className={surface.stack} style={{ gap: 16 }}>
+        <div className={surface.filters}>
+          <ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />
+          <MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant, store: undefined })} />
+          <StorePicker merchantId={search.merchant ?? ''} value={search.store} onChange={(store) => set({ store })} />
+          <VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />
+        </div>
+        <ItemList
+          filter={{
+            merchantId: search.merchant ?? '',
+            storeId: search.store ?? '',
+            query: search.q ?? '',
+            visibility: visibilities[search.visibility ?? ''] ?? Visibility.UNSPECIFIED,
+            category: search.category ?? '',
+          }}
+          view={search}
+          onView={(view) => set(view, true)}
+        />
+      </div>
+    </>
+  );
+}
+
+export function VisibilityChoice({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  return (
+    <SegmentedControl
+      size="xs"
+      aria-label="Which items"
+      value={value && value in visibilities ? value : 'all'}
+      onChange={(next) => onChange(next === 'all' ? undefined : next)}
+      data={[
+        { value: 'all', label: 'All' },
+        { value: 'shown', label: 'Shown' },
+        { value: 'hidden', label: 'Hidden' },
+        { value: 'held', label: 'Held' },
+      ]}
+    />
+  );
+}
+
+/** Searches at the server once typing pauses. */
+export function ItemQuery({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const [typed, setTyped] = useState(value);
+  const settle = useDebouncedCallback(onChange, 250);
+  useEffect(() => setTyped(value), [value]);
+  return (
+    <TextInput
+      style={{ flex: '1 1 240px', maxWidth: 420 }}
+      leftSection={<IconSearch size={15} aria-hidden />}
+      aria-label="Search items"
+      placeholder="Name, brand, item id or barcode"
+      value={typed}
+      onChange={(event) => {
+        setTyped(event.currentTarget.value);
+        settle(event.currentTarget.value.trim());
+      }}
+    />
+  );
+}

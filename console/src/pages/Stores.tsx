@@ -1,0 +1,65 @@
+import { Button } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { MerchantPicker } from '../app/pickers';
+import { merchantsQuery, storesQuery } from '../app/queries';
+import { useMay } from '../app/useCaller';
+import { Empty, ProblemNotice } from '../ui/atoms';
+import { DataTable } from '../ui/DataTable';
+import { IconPlus, IconStore } from '../ui/icons';
+import { Card, PageHead, surface } from '../ui/surface';
+import { AddMerchant, AddStore } from './AddStore';
+import { storeColumns, storeKey } from './storeColumns';
+
+const route = getRouteApi('/app/inventory/stores');
+
+export function Stores() {
+  const search = route.useSearch();
+  const pageNavigate = route.useNavigate();
+  const navigate = useNavigate();
+  const mayAdd = useMay('inventory.merchant.write');
+  const query = useQuery(storesQuery(search.merchant ?? ''));
+  const { data: merchants } = useQuery(merchantsQuery());
+  const set = (part: Partial<typeof search>, replace = false) => void pageNavigate({ search: (before) => ({ ...before, ...part }), replace });
+  return (
+    <>
+      <PageHead title="Stores" lede="Each place of each merchant, what it shows, and when its feed last came.">
+        {mayAdd && (
+          <>
+            <Button variant="default" onClick={() => set({ add: 'merchant' })}>Add a merchant</Button>
+            <Button leftSection={<IconPlus size={16} />} onClick={() => set({ add: 'store' })}>Add a store</Button>
+          </>
+        )}
+      </PageHead>
+      <div className={surface.stack}>
+        {query.error && <ProblemNotice error={query.error} retry={() => void query.refetch()} />}
+        <Card flush>
+          <DataTable
+            id="stores"
+            label="Stores"
+            rows={query.data ?? []}
+            columns={storeColumns(!search.merchant && (merchants?.length ?? 0) !== 1)}
+            rowKey={storeKey}
+            loading={query.isPending}
+            view={search}
+            onView={(view) => set(view, true)}
+            onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: store.merchantId, storeId: store.storeId } })}
+            bar={<MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant })} />}
+            empty={
+              <Empty
+                icon={<IconStore size={32} />}
+                title="No stores yet"
+                action={mayAdd && <Button onClick={() => set({ add: 'store' })}>Add a store</Button>}
+                command="bodega store create --merchant M --id 1 --name NAME"
+              >
+                A store is one place of a merchant, with its own prices and its own menu.
+              </Empty>
+            }
+          />
+        </Card>
+      </div>
+      {mayAdd && search.add === 'store' && <AddStore merchantId={search.merchant} onClose={() => set({ add: undefined }, true)} />}
+      {mayAdd && search.add === 'merchant' && <AddMerchant onClose={() => set({ add: undefined }, true)} />}
+    </>
+  );
+}

@@ -1,0 +1,44 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+
+// More ids than this would make an address that mail programs cut off; a larger
+// selection is then either "all" or lasts as long as the page.
+const mostInAddress = 40;
+
+/** A selection of rows that the page's address carries as far as it can. */
+export function useSelection<Row>(
+  inAddress: string | undefined,
+  setAddress: (text: string | undefined) => void,
+  rows: readonly Row[],
+  rowKey: (row: Row) => string,
+) {
+  const [keys, setKeys] = useState<ReadonlySet<string>>(() => new Set(inAddress && inAddress !== 'all' ? inAddress.split(',') : []));
+  const latest = useRef({ rows, rowKey, setAddress, keys });
+  latest.current = { rows, rowKey, setAddress, keys };
+
+  // "all" in an address that was opened can only be read once the rows are here.
+  const waiting = useRef(inAddress === 'all');
+  useEffect(() => {
+    if (waiting.current && rows.length > 0) {
+      waiting.current = false;
+      setKeys(new Set(rows.map(latest.current.rowKey)));
+    }
+  }, [rows]);
+
+  const onChange = useCallback((next: Set<string>) => {
+    const { rows: shown, rowKey: key, setAddress: write } = latest.current;
+    waiting.current = false;
+    setKeys(next);
+    if (next.size === 0) write(undefined);
+    else if (shown.length > 0 && shown.every((row) => next.has(key(row)))) write('all');
+    else write(next.size <= mostInAddress ? [...next].join(',') : undefined);
+  }, []);
+  const toggle = useCallback(
+    (key: string) => {
+      const next = new Set(latest.current.keys);
+      if (!next.delete(key)) next.add(key);
+      onChange(next);
+    },
+    [onChange],
+  );
+  return useMemo(() => ({ keys, onChange, toggle }), [keys, onChange, toggle]);
+}

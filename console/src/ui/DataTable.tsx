@@ -1,0 +1,352 @@
+import { ActionIcon, Checkbox, Menu, Skeleton, TextInput, Tooltip } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
+import { saveFile, toCsv } from './csv';
+import css from './DataTable.module.css';
+import { formatCount } from './format';
+import { IconColumns, IconDownload, IconSearch, IconSortDown, IconSortUp } from './icons';
+import { useDensity } from './density';
+import { useRemembered } from './remembered';
+import { filterRows, nextSort, parseSort, sortRows, sortText, type CellValue } from './tableRows';
+
+export interface Column<Row> {
+  key: string;
+  title: string;
+  /** The least width in pixels, and the share of what is left over. */
+  width: number;
+  grow?: number;
+  align?: 'end';
+  /** What the column sorts, filters and exports by. */
+  value: (row: Row) => CellValue;
+  cell?: (row: Row) => ReactNode;
+  /** False keeps it off a phone's screen until somebody chooses it. */
+  phone?: boolean;
+  /** True leaves it out until somebody chooses it. */
+  optional?: boolean;
+}
+
+/** The part of a table's state that its page keeps in the URL. */
+export interface TableView {
+  sort?: string;
+  filter?: string;
+}
+
+export interface Selection {
+  keys: ReadonlySet<string>;
+  onChange: (keys: Set<string>) => void;
+}
+
+export interface DataTableProps<Row> {
+  /** Names the table in the browser's storage and in exported files. */
+  id: string;
+  label: string;
+  rows: readonly Row[];
+  columns: readonly Column<Row>[];
+  rowKey: (row: Row) => string;
+  view: TableView;
+  onView: (view: TableView) => void;
+  onOpen?: (row: Row) => void;
+  selection?: Selection;
+  loading?: boolean;
+  empty?: ReactNode;
+  /** More rows at the server: they are fetched as the table nears its end. */
+  more?: { available: boolean; loading: boolean; load: () => void };
+  height?: string;
+  filterPlaceholder?: string;
+  bar?: ReactNode;
+}
+
+const rowHeights = { comfortable: 48, compact: 34 } as const;
+const nothingChosen: Record<string, boolean> = {};
+
+export function DataTable<Row>(props: DataTableProps<Row>) {
+  const { id, label, rows, columns, rowKey, view, onView, onOpen, selection, more } = props;
+  const phone = useMediaQuery('(max-width: 600px)', false, { getInitialValueInEffect: false }) ?? false;
+  const [density] = useDensity();
+  const [chosen, setChosen] = useRemembered<Record<string, boolean>>(`columns.${id}${phone ? '.phone' : ''}`, nothingChosen);
+  const isVisible = (column: Column<Row>) => chosen[column.key] ?? !(column.optional || (phone && column.phone === false));
+  const visible = columns.filter(isVisible);
+  const sort = parseSort(view.sort);
+  const sortColumn = columns.find((column) => column.key === sort?.column);
+
+  const ordered = useMemo(() => {
+    const kept = filterRows(rows, view.filter ?? '', columns.map((column) => column.value));
+    return sortColumn && sort ? sortRows(kept, sortColumn.value, sort.descending) : kept;
+    // The columns are rebuilt with each render of the page; their keys are what counts.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [rows, view.filter, view.sort, columns.length]);
+
+  const scroller = useRef<HTMLDivElement>(null);
+  const rowHeight = rowHeights[density];
+  const virtual = useVirtualizer({
+    count: ordered.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan: 12,
+    scrollPaddingStart: 40,
+  });
+  useEffect(() => virtual.measure(), [rowHeight, virtual]);
+
+  const [activeKey, setActiveKey] = useState<string>();
+  const active = activeKey === undefined ? -1 : ordered.findIndex((row) => rowKey(row) === activeKey);
+  const gridId = useId();
+  const filterRef = useRef<HTMLInputElement>(null);
+
+  const items = virtual.getVirtualItems();
+  const lastIndex = items.at(-1)?.index ?? 0;
+  const wantsAll = Boolean(view.sort || view.filter);
+  useEffect(() => {
+    // A sort or a filter speaks of all rows, so all are fetched; else only what is near.
+    if (more?.available && !more.loading && (wantsAll || lastIndex >= ordered.length - 60)) more.load();
+  }, [more, lastIndex, ordered.length, wantsAll]);
+
+  const move = (to: number) => {
+    const index = Math.max(0, Math.min(ordered.length - 1, to));
+    const row = ordered[index];
+    if (row === undefined) return;
+    setActiveKey(rowKey(row));
+    virtual.scrollToIndex(index, { align: 'auto' });
+  };
+  // Rows are drawn again only when they change, so what they call must stay the same function.
+  const latest = useRef({ selection, onOpen });
+  useLayoutEffect(() => {
+    latest.current = { selection, onOpen };
+  });
+  const toggle = useCallback((key: string) => {
+    const current = latest.current.selection;
+    if (!current) return;
+    const keys = new Set(current.keys);
+    if (!keys.delete(key)) keys.add(key);
+    current.onChange(keys);
+  }, []);
+  const open = useCallback((row: unknown) => latest.current.onOpen?.(row as Row), []);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target !== event.currentTarget) return;
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 400) / rowHeight) - 2);
+    const row = ordered[active];
+    switch (event.key) {
+      case 'ArrowDown': move(active + 1); break;
+      case 'ArrowUp': move(Math.max(active, 1) - 1); break;
+      case 'PageDown': move(active + page); break;
+      case 'PageUp': move(active - page); break;
+      case 'Home': move(0); break;
+      case 'End': move(ordered.length - 1); break;
+      case 'Enter': if (row !== undefined) onOpen?.(row); break;
+      case ' ': if (row !== undefined) toggle(rowKey(row)); break;
+      case 'a':
+        if (!selection || !(event.ctrlKey || event.metaKey)) return;
+        selection.onChange(new Set(ordered.map(rowKey)));
+        break;
+      case '/': filterRef.current?.focus(); break;
+      default: return;
+    }
+    event.preventDefault();
+  };
+
+  const template = [...(selection ? ['44px'] : []), ...visible.map((c) => (c.grow ? `minmax(${c.width}px, ${c.grow}fr)` : `${c.width}px`))].join(' ');
+  const width = visible.reduce((sum, column) => sum + column.width, selection ? 44 : 0);
+  const vars = { '--columns': template, '--table-width': `${width}px`, ...(props.height ? { '--table-height': props.height } : {}) } as CSSProperties;
+  const allSelected = selection !== undefined && ordered.length > 0 && ordered.every((row) => selection.keys.has(rowKey(row)));
+
+  const exportShown = () => {
+    const csv = toCsv(visible.map((c) => c.title), ordered.map((row) => visible.map((c) => String(c.value(row) ?? ''))));
+    saveFile(`${id}.csv`, new Blob([csv], { type: 'text/csv' }));
+  };
+
+  return (
+    <div className={css.frame}>
+      <div className={css.bar}>
+        <TextInput
+          ref={filterRef}
+          className={css.barFilter}
+          leftSection={<IconSearch size={15} aria-hidden />}
+          placeholder={props.filterPlaceholder ?? 'Filter these rows'}
+          aria-label={`Filter ${label.toLowerCase()}`}
+          value={view.filter ?? ''}
+          onChange={(event) => onView({ ...view, filter: event.currentTarget.value || undefined })}
+          onKeyDown={(event) => {
+            if (event.key === 'ArrowDown') scroller.current?.focus();
+          }}
+        />
+        {props.bar}
+        <span className={css.barCount} role="status">
+          {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}rows`}
+        </span>
+        <Menu position="bottom-end" closeOnItemClick={false} withinPortal>
+          <Menu.Target>
+            <Tooltip label="Columns">
+              <ActionIcon variant="default" size={32} aria-label={`Choose columns of ${label.toLowerCase()}`}><IconColumns size={16} /></ActionIcon>
+            </Tooltip>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {columns.map((column) => (
+              <Menu.Item
+                key={column.key}
+                disabled={visible.length === 1 && isVisible(column)}
+                onClick={() => setChosen({ ...chosen, [column.key]: !isVisible(column) })}
+                leftSection={<Checkbox.Indicator checked={isVisible(column)} size="xs" />}
+                role="menuitemcheckbox"
+                aria-checked={isVisible(column)}
+              >
+                {column.title}
+              </Menu.Item>
+            ))}
+          </Menu.Dropdown>
+        </Menu>
+        <Tooltip label="Export what is shown (CSV)">
+          <ActionIcon variant="default" size={32} aria-label={`Export ${label.toLowerCase()} as CSV`} onClick={exportShown} disabled={ordered.length === 0}>
+            <IconDownload size={16} />
+          </ActionIcon>
+        </Tooltip>
+      </div>
+      {!props.loading && ordered.length === 0 ? (
+        rows.length > 0 ? <div className={css.foot}>No row matches “{view.filter}”.</div> : props.empty
+      ) : (
+        <div
+          ref={scroller}
+          className={css.scroll}
+          style={vars}
+          role="grid"
+          aria-label={label}
+          aria-rowcount={ordered.length + 1}
+          aria-colcount={visible.length + (selection ? 1 : 0)}
+          aria-multiselectable={selection ? true : undefined}
+          aria-busy={props.loading || undefined}
+          aria-activedescendant={active >= 0 && items.some((item) => item.index === active) ? `${gridId}-${active}` : undefined}
+          tabIndex={0}
+          onKeyDown={onKeyDown}
+        >
+          <div role="rowgroup" className={css.head}>
+            <div role="row" aria-rowindex={1} style={{ display: 'contents' }}>
+              {selection && (
+                <div role="columnheader" className={css.check}>
+                  <Checkbox
+                    size="xs"
+                    aria-label="Select all rows"
+                    checked={allSelected}
+                    indeterminate={!allSelected && selection.keys.size > 0}
+                    onChange={() => selection.onChange(allSelected ? new Set() : new Set(ordered.map(rowKey)))}
+                  />
+                </div>
+              )}
+              {visible.map((column) => (
+                <Heading key={column.key} column={column} sort={sort} onSort={() => onView({ ...view, sort: sortText(nextSort(sort, column.key)) })} />
+              ))}
+            </div>
+          </div>
+          <div role="rowgroup" className={css.body} style={{ height: props.loading ? undefined : virtual.getTotalSize() }}>
+            {props.loading
+              ? Array.from({ length: 8 }, (_, row) => (
+                  <div key={row} className={css.skeletonRow} role="row">
+                    <div role="gridcell" style={{ width: '100%' }}><Skeleton height={12} width={`${88 - ((row * 29) % 45)}%`} /></div>
+                  </div>
+                ))
+              : items.map((item) => {
+                  const row = ordered[item.index]!;
+                  const key = rowKey(row);
+                  return (
+                    <TableRow
+                      key={key}
+                      id={`${gridId}-${item.index}`}
+                      index={item.index}
+                      start={item.start}
+                      row={row}
+                      rowId={key}
+                      columns={visible as Column<unknown>[]}
+                      columnKeys={template + visible.map((c) => c.key).join()}
+                      active={item.index === active}
+                      selected={selection?.keys.has(key)}
+                      onToggle={selection ? toggle : undefined}
+                      onActivate={setActiveKey}
+                      onOpen={onOpen ? open : undefined}
+                    />
+                  );
+                })}
+          </div>
+        </div>
+      )}
+      {more?.available && !props.loading && (
+        <div className={css.foot} role="status">
+          {more.loading ? 'Fetching more rows…' : `The first ${formatCount(rows.length)} rows are here; more come as you scroll.`}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Heading<Row>({ column, sort, onSort }: { column: Column<Row>; sort: ReturnType<typeof parseSort>; onSort: () => void }) {
+  const on = sort?.column === column.key;
+  const Arrow = on && sort.descending ? IconSortDown : IconSortUp;
+  return (
+    <div
+      role="columnheader"
+      className={css.headCell}
+      data-end={column.align === 'end' || undefined}
+      aria-sort={on ? (sort.descending ? 'descending' : 'ascending') : 'none'}
+    >
+      <button type="button" className={css.sort} data-on={on || undefined} onClick={onSort}>
+        {column.title}
+        {on && <Arrow size={12} aria-hidden />}
+      </button>
+    </div>
+  );
+}
+
+interface TableRowProps {
+  id: string;
+  index: number;
+  start: number;
+  row: unknown;
+  rowId: string;
+  columns: readonly Column<unknown>[];
+  /** Changes when the shown columns do. */
+  columnKeys: string;
+  active: boolean;
+  selected: boolean | undefined;
+  onToggle: ((key: string) => void) | undefined;
+  onActivate: (key: string) => void;
+  onOpen: ((row: unknown) => void) | undefined;
+}
+
+const TableRow = memo(
+  function TableRow({ id, index, start, row, rowId, columns, active, selected, onToggle, onActivate, onOpen }: TableRowProps) {
+    const onClick = (event: MouseEvent) => {
+      onActivate(rowId);
+      // A link or button inside the row does its own work.
+      if ((event.target as HTMLElement).closest('a, button, input, label')) return;
+      onOpen?.(row);
+    };
+    return (
+      <div
+        id={id}
+        role="row"
+        aria-rowindex={index + 2}
+        aria-selected={selected}
+        className={css.row}
+        data-opens={onOpen !== undefined || undefined}
+        data-active={active || undefined}
+        data-selected={selected || undefined}
+        style={{ transform: `translateY(${start}px)` }}
+        onClick={onClick}
+      >
+        {onToggle && (
+          <div role="gridcell" className={css.check}>
+            <Checkbox size="xs" tabIndex={-1} aria-label={`Select row ${index + 1}`} checked={selected ?? false} onChange={() => onToggle(rowId)} />
+          </div>
+        )}
+        {columns.map((column) => (
+          <div key={column.key} role="gridcell" className={css.cell} data-end={column.align === 'end' || undefined}>
+            {column.cell ? column.cell(row) : String(column.value(row) ?? '–')}
+          </div>
+        ))}
+      </div>
+    );
+  },
+  (before, after) =>
+    before.row === after.row &&
+    before.start === after.start &&
+    before.active === after.active &&
+    before.selected === after.selected &&
+    before.columnKeys === after.columnKeys,
+);

@@ -1,0 +1,39 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig, type PluginOption } from 'vite';
+import { precompress } from './precompress';
+
+const backend = process.env.BODEGA_URL ?? 'http://127.0.0.1:8080';
+
+// The stand-in backend is imported in mock mode alone, so no build carries it.
+export default defineConfig(async ({ mode }) => {
+  const plugins: PluginOption[] = [react(), precompress()];
+  if (mode === 'mock') {
+    const { mockBackend } = await import('./mock/plugin');
+    plugins.push(mockBackend());
+  }
+  const proxy =
+    mode === 'mock'
+      ? undefined
+      : { '/v1': backend, '^/bodega\\..*': backend };
+  return {
+    plugins,
+    server: { proxy },
+    preview: { proxy },
+    html: { cspNonce: '__BODEGA_NONCE__' },
+    css: { modules: { generateScopedName: mode === 'production' ? '[hash:base64:6]' : '[name]_[local]_[hash:base64:4]' } },
+    build: {
+      target: 'es2022',
+      assetsInlineLimit: 0,
+      chunkSizeWarningLimit: 700,
+      manifest: true,
+      modulePreload: { polyfill: false },
+      rollupOptions: {
+        output: {
+          entryFileNames: 'assets/[name]-[hash].js',
+          chunkFileNames: 'assets/[name]-[hash].js',
+          assetFileNames: 'assets/[name]-[hash][extname]',
+        },
+      },
+    },
+  };
+});
