@@ -18,14 +18,13 @@ import (
 // call is what one request leaves in the log and in the metrics. It is
 // written by the one goroutine that serves the request.
 type call struct {
-	id      string
-	method  Method
-	caller  auth.Caller
-	tenant  tenant.ID
-	code    string // empty until somebody knows it
-	err     error
-	stack   []byte
-	refused bool
+	id     string
+	method Method
+	caller auth.Caller
+	tenant tenant.ID
+	code   string // empty until somebody knows it
+	err    error
+	stack  []byte
 }
 
 type callKey struct{}
@@ -90,9 +89,13 @@ func (c *call) level() slog.Level {
 		return slog.LevelError
 	case connect.CodeUnavailable.String(), connect.CodeDeadlineExceeded.String():
 		return slog.LevelWarn
-	default:
-		return slog.LevelInfo
+	case codeOK:
+		// Probes, scrapes and the console's files would drown everything else.
+		if c.method.Permission == auth.Public && c.method.SideEffectFree {
+			return slog.LevelDebug
+		}
 	}
+	return slog.LevelInfo
 }
 
 // protocolOf names the protocol that a request speaks.
