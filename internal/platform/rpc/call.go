@@ -69,17 +69,36 @@ func (c *call) settle(w *responseWriter) {
 		c.code = connect.Code(n).String()
 		return
 	}
+	c.code = codeOfStatus(w.status)
+}
+
+// codeOfStatus names an HTTP status that stands alone.
+func codeOfStatus(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return connect.CodeUnauthenticated.String()
+	case http.StatusForbidden:
+		return connect.CodePermissionDenied.String()
+	case http.StatusNotFound:
+		return connect.CodeNotFound.String()
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return connect.CodeUnimplemented.String()
+	case http.StatusConflict:
+		return connect.CodeAborted.String()
+	case http.StatusTooManyRequests, http.StatusRequestEntityTooLarge:
+		return connect.CodeResourceExhausted.String()
+	case http.StatusServiceUnavailable, http.StatusBadGateway:
+		return connect.CodeUnavailable.String()
+	case http.StatusGatewayTimeout:
+		return connect.CodeDeadlineExceeded.String()
+	}
 	switch {
-	case w.status < 400:
-		c.code = codeOK
-	case w.status == http.StatusNotFound:
-		c.code = connect.CodeNotFound.String()
-	case w.status == http.StatusTooManyRequests, w.status == http.StatusRequestEntityTooLarge:
-		c.code = connect.CodeResourceExhausted.String()
-	case w.status < 500:
-		c.code = connect.CodeInvalidArgument.String()
+	case status < 400:
+		return codeOK
+	case status < 500:
+		return connect.CodeInvalidArgument.String()
 	default:
-		c.code = connect.CodeUnknown.String()
+		return connect.CodeUnknown.String()
 	}
 }
 
