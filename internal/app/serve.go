@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/bodega-hq/bodega/gen/bodega/identity/v1/identityv1connect"
 	"github.com/bodega-hq/bodega/internal/app/term"
@@ -294,7 +293,7 @@ func (p *process) register(server *rpc.Server) {
 	}
 	server.Handle(identityv1connect.NewIdentityServiceHandler(p.identity.Handler(), server.Options()...))
 	p.inventory.Register(server)
-	server.HandleHTTP("GET /", auth.Public, func(w http.ResponseWriter, r *http.Request) error {
+	server.HandleHTTP("/", auth.Public, func(w http.ResponseWriter, r *http.Request) error {
 		p.parts.Console.ServeHTTP(w, r)
 		return nil
 	})

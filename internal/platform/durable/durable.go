@@ -114,7 +114,9 @@ func Heartbeat(ctx context.Context, every time.Duration) (stop func()) {
 // reconnection as an error, and the step that suffers reports it again.
 type quiet struct{ l *slog.Logger }
 
-func (q quiet) Debug(msg string, keyvals ...any) { q.l.Log(context.Background(), slog.LevelDebug-4, msg, keyvals...) }
+func (q quiet) Debug(msg string, keyvals ...any) {
+	q.l.Log(context.Background(), slog.LevelDebug-4, msg, keyvals...)
+}
 func (q quiet) Info(msg string, keyvals ...any)  { q.l.Debug(msg, keyvals...) }
 func (q quiet) Warn(msg string, keyvals ...any)  { q.l.Debug(msg, keyvals...) }
 func (q quiet) Error(msg string, keyvals ...any) { q.l.Info(msg, keyvals...) }

@@ -109,9 +109,8 @@ func (c *call) level() slog.Level {
 	case connect.CodeUnavailable.String(), connect.CodeDeadlineExceeded.String():
 		return slog.LevelWarn
 	case codeOK:
-		// Probes, scrapes and the console's files would drown everything else.
-		if c.method.Permission == auth.Public && c.method.SideEffectFree {
-			return slog.LevelDebug
+		if c.method.SideEffectFree {
+			return slog.LevelDebug // pages poll; what changes something is told
 		}
 	}
 	return slog.LevelInfo

@@ -24,11 +24,11 @@ const serverName = "temporal.bodega.internal"
 // authority is a certificate authority with the one certificate that server
 // and clients of this process share. It lives in memory alone.
 type authority struct {
-	root      *x509.CertPool
-	pair      tls.Certificate
-	rootPEM   string
-	certPEM   string
-	keyPEM    string
+	root    *x509.CertPool
+	pair    tls.Certificate
+	rootPEM string
+	certPEM string
+	keyPEM  string
 }
 
 func newAuthority() (*authority, error) {

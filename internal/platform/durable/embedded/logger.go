@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 
 	temporallog "go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
@@ -31,7 +33,19 @@ func (l serverLogger) log(level slog.Level, msg string, tags []tag.Tag) {
 func (l serverLogger) Debug(msg string, tags ...tag.Tag) { l.log(slog.LevelDebug-4, msg, tags) }
 func (l serverLogger) Info(msg string, tags ...tag.Tag)  { l.log(slog.LevelDebug, msg, tags) }
 func (l serverLogger) Warn(msg string, tags ...tag.Tag)  { l.log(slog.LevelDebug, msg, tags) }
-func (l serverLogger) Error(msg string, tags ...tag.Tag) { l.log(slog.LevelWarn, msg, tags) }
+func (l serverLogger) Error(msg string, tags ...tag.Tag) { l.log(errorLevel(tags), msg, tags) }
+
+// errorLevel keeps what a stop interrupts, which the server reports as errors
+// by the dozen, out of sight.
+func errorLevel(tags []tag.Tag) slog.Level {
+	for _, t := range tags {
+		if text := fmt.Sprint(t.Value()); strings.Contains(text, "context canceled") || strings.Contains(text, "shutting down") {
+			return slog.LevelDebug
+		}
+	}
+	return slog.LevelWarn
+}
+
 func (l serverLogger) DPanic(msg string, tags ...tag.Tag) {
 	l.log(slog.LevelError, msg, tags)
 }
