@@ -1,11 +1,15 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -111,10 +115,7 @@ func (s *service) CreateUser(ctx context.Context, req *identityv1.CreateUserRequ
 		Email: normalEmail(req.GetEmail()), Name: strings.TrimSpace(req.GetName()), Role: roles[req.GetRole()],
 		MerchantID: req.GetMerchantId(), CreatedAt: s.now(),
 	}
-	if u.Name == "" {
-		return nil, fault.New(fault.Invalid, "name: is blank")
-	}
-	if err := checkMerchant(u.Role, u.MerchantID); err != nil {
+	if err := errors.Join(checkText("name", u.Name), checkKey(req.GetIdempotencyKey()), checkMerchant(u.Role, u.MerchantID)); err != nil {
 		return nil, err
 	}
 	stored, hash, err := s.store.createUser(ctx, u, password.Hash(req.GetPassword()), req.GetIdempotencyKey())
@@ -122,8 +123,12 @@ func (s *service) CreateUser(ctx context.Context, req *identityv1.CreateUserRequ
 		return nil, err
 	}
 	// The same key with another password is another request.
-	if same, err := password.Verify(hash, req.GetPassword()); err != nil || !same {
-		return nil, fault.Wrap(fault.AlreadyExists, err, "a user with this email address exists already")
+	same, err := password.Verify(hash, req.GetPassword())
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("create user %s: %w", u.Email, err)
+	case !same:
+		return nil, fmt.Errorf("create user %s: %w", u.Email, ErrUserExists)
 	}
 	return &identityv1.CreateUserResponse{User: protoUser(stored)}, nil
 }
@@ -162,10 +167,7 @@ func (s *service) CreateToken(ctx context.Context, req *identityv1.CreateTokenRe
 		ID: newTokenID(), Name: strings.TrimSpace(req.GetName()), Role: roles[req.GetRole()], MerchantID: req.GetMerchantId(),
 		CreatedBy: caller.Subject, CreatedAt: s.now(), days: req.GetDays(),
 	}
-	if t.Name == "" {
-		return nil, fault.New(fault.Invalid, "name: is blank")
-	}
-	if err := checkMerchant(t.Role, t.MerchantID); err != nil {
+	if err := errors.Join(checkText("name", t.Name), checkKey(req.GetIdempotencyKey()), checkMerchant(t.Role, t.MerchantID)); err != nil {
 		return nil, err
 	}
 	for _, p := range auth.PermissionsOf(t.Role) {
@@ -210,6 +212,9 @@ func (s *service) ListTokens(ctx context.Context, req *identityv1.ListTokensRequ
 
 // RevokeToken ends a token at once. Revoking it again changes nothing.
 func (s *service) RevokeToken(ctx context.Context, req *identityv1.RevokeTokenRequest) (*identityv1.RevokeTokenResponse, error) {
+	if !tokenID.MatchString(req.GetTokenId()) {
+		return nil, fmt.Errorf("revoke token %q: %w", req.GetTokenId(), ErrTokenUnknown)
+	}
 	if err := s.store.revokeToken(ctx, req.GetTokenId(), s.now()); err != nil {
 		return nil, err
 	}
@@ -221,10 +226,29 @@ func (s *service) RevokeToken(ctx context.Context, req *identityv1.RevokeTokenRe
 func (s *service) now() time.Time { return s.deps.Now().Truncate(time.Microsecond) }
 
 func checkMerchant(role auth.Role, merchantID string) error {
-	if role == auth.RoleService || (role == auth.RoleMerchant) == (merchantID != "") {
+	if role != auth.RoleService && (role == auth.RoleMerchant) != (merchantID != "") {
+		return ErrMerchantRole
+	}
+	if merchantID == "" {
 		return nil
 	}
-	return ErrMerchantRole
+	return checkText("merchant_id", merchantID)
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return nil
+	}
+	return checkText("idempotency_key", key)
+}
+
+// checkText refuses a text that is blank or that holds what no list can show
+// and no database store.
+func checkText(field, text string) error {
+	if strings.TrimSpace(text) == "" || strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) {
+		return fault.Errorf(fault.Invalid, "%s: is blank or holds control characters", field)
+	}
+	return nil
 }
 
 const defaultPageSize = 100
@@ -240,8 +264,8 @@ func encodePage(last string) string { return base64.RawURLEncoding.EncodeToStrin
 
 func decodePage(token string) (string, error) {
 	last, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrPageToken, err)
+	if err != nil || !utf8.Valid(last) || bytes.IndexByte(last, 0) >= 0 {
+		return "", fmt.Errorf("page token %q: %w", token, ErrPageToken)
 	}
 	return string(last), nil
 }

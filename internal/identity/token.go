@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ type tokens struct {
 // usedEvery bounds how often a token's use is written down.
 const usedEvery = time.Minute
 
+var tokenID = regexp.MustCompile(`^[a-z2-7]{16}$`)
+
 func newTokenID() string { return strings.ToLower(rand.Text()[:16]) }
 
 func newSecret() string { return rand.Text() + rand.Text() }
@@ -35,7 +38,7 @@ func (t *tokens) Authenticate(ctx context.Context, r *http.Request) (auth.Caller
 		return auth.Caller{}, auth.ErrNoCredential
 	}
 	id, _, ok := strings.Cut(strings.TrimPrefix(bearer, tokenPrefix), "_")
-	if !ok || len(id) != 16 {
+	if !ok || !tokenID.MatchString(id) {
 		return auth.Caller{}, auth.ErrCredential
 	}
 	now := t.now()

@@ -16,7 +16,7 @@ import (
 const CSRFHeader = "X-Csrf-Token"
 
 var (
-	errOrigin = fault.New(fault.PermissionDenied, "this request comes from a page of another site; if that page is yours, name its origin in trusted-origins")
+	errOrigin = fault.New(fault.PermissionDenied, "this request comes from a page of another site; where a proxy changes the Host header, name the page's origin in trusted-origins")
 	errCSRF   = fault.New(fault.PermissionDenied, "the "+CSRFHeader+" header does not hold this session's token; GetCaller answers with it")
 )
 

@@ -18,14 +18,13 @@ import (
 // call is what one request leaves in the log and in the metrics. It is
 // written by the one goroutine that serves the request.
 type call struct {
-	id      string
-	method  Method
-	caller  auth.Caller
-	tenant  tenant.ID
-	code    string // empty until somebody knows it
-	err     error
-	stack   []byte
-	refused bool
+	id     string
+	method Method
+	caller auth.Caller
+	tenant tenant.ID
+	code   string // empty until somebody knows it
+	err    error
+	stack  []byte
 }
 
 type callKey struct{}
@@ -70,17 +69,36 @@ func (c *call) settle(w *responseWriter) {
 		c.code = connect.Code(n).String()
 		return
 	}
+	c.code = codeOfStatus(w.status)
+}
+
+// codeOfStatus names an HTTP status that stands alone.
+func codeOfStatus(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return connect.CodeUnauthenticated.String()
+	case http.StatusForbidden:
+		return connect.CodePermissionDenied.String()
+	case http.StatusNotFound:
+		return connect.CodeNotFound.String()
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return connect.CodeUnimplemented.String()
+	case http.StatusConflict:
+		return connect.CodeAborted.String()
+	case http.StatusTooManyRequests, http.StatusRequestEntityTooLarge:
+		return connect.CodeResourceExhausted.String()
+	case http.StatusServiceUnavailable, http.StatusBadGateway:
+		return connect.CodeUnavailable.String()
+	case http.StatusGatewayTimeout:
+		return connect.CodeDeadlineExceeded.String()
+	}
 	switch {
-	case w.status < 400:
-		c.code = codeOK
-	case w.status == http.StatusNotFound:
-		c.code = connect.CodeNotFound.String()
-	case w.status == http.StatusTooManyRequests, w.status == http.StatusRequestEntityTooLarge:
-		c.code = connect.CodeResourceExhausted.String()
-	case w.status < 500:
-		c.code = connect.CodeInvalidArgument.String()
+	case status < 400:
+		return codeOK
+	case status < 500:
+		return connect.CodeInvalidArgument.String()
 	default:
-		c.code = connect.CodeUnknown.String()
+		return connect.CodeUnknown.String()
 	}
 }
 
@@ -90,12 +108,12 @@ func (c *call) level() slog.Level {
 		return slog.LevelError
 	case connect.CodeUnavailable.String(), connect.CodeDeadlineExceeded.String():
 		return slog.LevelWarn
-	default:
-		if c.method.SideEffectFree && c.err == nil {
+	case codeOK:
+		if c.method.SideEffectFree {
 			return slog.LevelDebug // pages poll; what changes something is told
 		}
-		return slog.LevelInfo
 	}
+	return slog.LevelInfo
 }
 
 // protocolOf names the protocol that a request speaks.

@@ -13,7 +13,7 @@ type ServerConfig struct {
 	Listen         string        `name:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port."`
 	TLSCert        string        `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with it the server speaks TLS. Read again when it changes."`
 	TLSKey         string        `name:"tls-key" placeholder:"FILE" help:"The certificate's private key in PEM."`
-	TrustedOrigins []string      `name:"trusted-origins" placeholder:"ORIGIN" help:"Origins, such as https://console.example.com, whose pages may call besides the server's own."`
+	TrustedOrigins []string      `name:"trusted-origins" placeholder:"ORIGIN" help:"Origins, such as https://bodega.example.com, of pages that are the server's own although a proxy in front of it changes the Host header."`
 	Reflection     bool          `name:"reflection" default:"true" negatable:"" help:"Answer gRPC server reflection."`
 	MaxMessage     int           `name:"max-message-bytes" default:"8388608" help:"Largest message of an RPC, in bytes."`
 	UnaryTimeout   time.Duration `name:"unary-timeout" default:"60s" help:"Longest deadline of a call with one request and one response."`

@@ -104,6 +104,7 @@ type Classifier func(error) fault.Kind
 var classified = map[fault.Kind]string{
 	fault.Unavailable: "a part of the server that this call needs is not available now; try again",
 	fault.Stale:       "this collided with another change; try again",
+	fault.Invalid:     "a text in this request holds a character that cannot be stored, such as NUL",
 	fault.Timeout:     "a part of the server that this call needs took too long; try again",
 }
 

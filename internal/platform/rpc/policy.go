@@ -123,7 +123,7 @@ func (p *policy) record(procedure string, err error) {
 	if p.metrics != nil {
 		code := codeOK
 		if err != nil {
-			code = CodeOf(KindOf(err)).String()
+			code = codeOf(err).String()
 		}
 		p.metrics.attempts.WithLabelValues(procedure, code).Inc()
 	}
@@ -139,6 +139,15 @@ func (p *policy) record(procedure string, err error) {
 	default:
 		p.breaker.RecordSuccess()
 	}
+}
+
+// codeOf is connect.CodeOf, but for a context's errors too.
+func codeOf(err error) connect.Code {
+	var ce *connect.Error
+	if errors.As(err, &ce) {
+		return ce.Code()
+	}
+	return CodeOf(KindOf(err))
 }
 
 // decide says whether and when a call is tried again.
