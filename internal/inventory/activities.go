@@ -40,28 +40,8 @@ func (a *Activities) run(ctx context.Context, in FeedInput, step func(context.Co
 func (a *Activities) Begin(ctx context.Context, in FeedInput) (begun Begun, err error) {
 	s := a.service
 	err = a.run(ctx, in, func(ctx context.Context) error {
-		f, err := s.store.startFeed(ctx, in.Feed, s.now())
-		if err != nil {
-			return err
-		}
-		if begun.Ended = f.Status.Final(); begun.Ended {
-			return nil
-		}
-		if f.SplitAt.IsZero() {
-			sp, err := s.splitFeed(ctx, &f, func(rows int64) { activity.RecordHeartbeat(ctx, rows) })
-			if err != nil {
-				return err
-			}
-			if err := s.store.finishSplit(ctx, &f, sp, s.now()); err != nil {
-				return err
-			}
-		}
-		pool, err := s.store.pool(ctx)
-		if err != nil {
-			return err
-		}
-		parts, err := s.store.feedStores(ctx, pool, in.Feed)
-		if err != nil {
+		parts, ended, err := s.begin(ctx, in.Feed, func(rows int64) { activity.RecordHeartbeat(ctx, rows) })
+		if begun.Ended = ended; err != nil || ended {
 			return err
 		}
 		for _, p := range parts {

@@ -46,7 +46,7 @@ func (h *Handlers) SubmitFeed(ctx context.Context, stream *connect.ClientStream[
 	if head.GetSourceTime() != nil {
 		sub.SourceTime = head.GetSourceTime().AsTime()
 	}
-	receipt, err := h.service.submit(ctx, sub, &pieces{next: func() ([]byte, error) {
+	receipt, err := h.service.Submit(ctx, sub, &pieces{next: func() ([]byte, error) {
 		if !stream.Receive() {
 			return nil, endOf(stream.Err())
 		}
@@ -92,7 +92,7 @@ func (h *Handlers) PutFeed(w http.ResponseWriter, r *http.Request) error {
 		}
 		sub.SourceTime = at
 	}
-	receipt, err := h.service.submit(ctx, sub, r.Body)
+	receipt, err := h.service.Submit(ctx, sub, r.Body)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (h *Handlers) UpsertItems(ctx context.Context, req *inventoryv1.UpsertItems
 	if err := w.WriteAll(rows); err != nil {
 		return nil, fmt.Errorf("encode inline items: %w", err)
 	}
-	receipt, err := h.service.submit(ctx, Submission{
+	receipt, err := h.service.Submit(ctx, Submission{
 		Merchant: req.GetMerchantId(), Store: req.GetStoreId(), Kind: feed.KindDelta, Mapping: canonicalPreset,
 		IdempotencyKey: req.GetIdempotencyKey(), By: callerName(ctx), Cause: CauseOperator,
 	}, &body)

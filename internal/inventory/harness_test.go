@@ -160,7 +160,7 @@ func (w *world) submit(s submission, body string) (Receipt, error) {
 		s.Kind = "full"
 	}
 	w.pass(time.Minute)
-	return w.service.submit(w.ctx, Submission{
+	return w.service.Submit(w.ctx, Submission{
 		Merchant: s.Merchant, Store: s.Store, Region: s.Region, Kind: feed.Kind(s.Kind), Mapping: s.Mapping, SourceTime: s.At,
 		FileName: "items.csv", IdempotencyKey: s.Key, By: "user:ops@example.com", Cause: CauseFeed,
 	}, strings.NewReader(body))
@@ -177,43 +177,7 @@ func (w *world) run(id FeedID) Feed {
 	return w.feed(id)
 }
 
-func (w *world) steps(id FeedID) error {
-	s := w.service
-	f, err := s.store.startFeed(w.ctx, id, s.now())
-	if err != nil {
-		return err
-	}
-	if f.SplitAt.IsZero() {
-		sp, err := s.splitFeed(w.ctx, &f, func(int64) {})
-		if err != nil {
-			return err
-		}
-		if err := s.store.finishSplit(w.ctx, &f, sp, s.now()); err != nil {
-			return err
-		}
-	}
-	parts, err := s.store.feedStores(w.ctx, w.service.mustPool(w), id)
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		if p.Finished {
-			continue
-		}
-		if err := s.runStore(w.ctx, id, p.Key.Store, func(int) {}); err != nil {
-			return err
-		}
-	}
-	return s.finish(w.ctx, id, Done, "")
-}
-
-func (s *Service) mustPool(w *world) querier {
-	pool, err := s.store.pool(w.ctx)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return pool
-}
+func (w *world) steps(id FeedID) error { return w.service.RunFeed(w.ctx, id) }
 
 // send submits a feed, runs it, and insists that it is done and accounted for.
 func (w *world) send(s submission, body string) Feed {

@@ -40,9 +40,10 @@ type Receipt struct {
 
 var errEmptyFeed = fault.New(fault.Invalid, "the feed is empty: nothing was stored")
 
-// submit makes a feed's bytes durable, stores the unit of work and starts it.
+// Submit makes a feed's bytes durable, stores the unit of work and starts it.
 // What is the newest feed of its store, kind and mapping already is that feed.
-func (s *Service) submit(ctx context.Context, sub Submission, body io.Reader) (Receipt, error) {
+// When it returns, the bytes survive a crash of process and machine.
+func (s *Service) Submit(ctx context.Context, sub Submission, body io.Reader) (Receipt, error) {
 	receipt, err := s.takeIn(ctx, sub, body)
 	result := "stored"
 	switch {
