@@ -341,3 +341,54 @@ func TestWrongBinDir(t *testing.T) {
 		t.Errorf("with an empty folder: %v", err)
 	}
 }
+
+func TestMuslOnly(t *testing.T) {
+	for name, test := range map[string]struct {
+		files []string
+		want  bool
+	}{
+		"Alpine":                     {[]string{"lib/ld-musl-x86_64.so.1"}, true},
+		"Debian":                     {[]string{"lib64/ld-linux-x86-64.so.2"}, false},
+		"Debian with musl beside it": {[]string{"lib/ld-musl-x86_64.so.1", "lib64/ld-linux-x86-64.so.2"}, false},
+		"arm64":                      {[]string{"lib/ld-linux-aarch64.so.1"}, false},
+		"macOS":                      {nil, false},
+	} {
+		root := t.TempDir()
+		for _, file := range test.files {
+			path := filepath.Join(root, file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := muslOnly(root); got != test.want {
+			t.Errorf("%s runs only musl's: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestRuntimeDir(t *testing.T) {
+	dir := t.TempDir()
+	for name, test := range map[string]struct{ parent, want string }{
+		"too long":    {filepath.Join(dir, strings.Repeat("x", 100)), "at most"},
+		"not there":   {filepath.Join(dir, "nowhere"), "nowhere"},
+		"has a comma": {filepath.Join(dir, "a,b"), "a,b"},
+	} {
+		if name != "not there" {
+			if err := os.Mkdir(test.parent, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := runtimeDir(Config{DataDir: "/data", RuntimeDir: test.parent})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	one, err := runtimeDir(Config{DataDir: "/data", RuntimeDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := runtimeDir(Config{DataDir: "/data2", RuntimeDir: dir})
+	if err != nil || one == other {
+		t.Errorf("two data folders share %s (%v)", one, err)
+	}
+}
