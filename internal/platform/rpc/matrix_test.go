@@ -229,7 +229,7 @@ func TestCSRF(t *testing.T) {
 			}
 			res.Body.Close()
 			// What is admitted meets validation or the empty handler: 400 or 501.
-			refused := res.StatusCode == 403 || res.StatusCode == 405 || res.StatusCode == 415
+			refused := slices.Contains([]int{http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType}, res.StatusCode)
 			if refused != c.refused {
 				t.Errorf("status %d", res.StatusCode)
 			}
@@ -252,7 +252,7 @@ func TestTokensNeedNoCSRFAndNeverFallBackToTheCookie(t *testing.T) {
 		"empty bearer":             {"Bearer ", 401},
 		"scheme in another letter": {"bearer operator", 400},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+inventoryv1connect.FeedServiceCancelFeedProcedure, strings.NewReader("{}"))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+inventoryv1connect.FeedServiceCancelFeedProcedure, strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
