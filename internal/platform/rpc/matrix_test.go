@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -266,9 +267,12 @@ func TestTokensNeedNoCSRFAndNeverFallBackToTheCookie(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res.Body.Close()
-		if res.StatusCode != c.want {
-			t.Errorf("%s: status %d, want %d", name, res.StatusCode, c.want)
+		body, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != c.want {
+			t.Errorf("%s: status %d, want %d; %v", name, res.StatusCode, c.want, err)
+		}
+		if c.want == 401 && !strings.Contains(string(body), "this credential is not valid") {
+			t.Errorf("%s: %s", name, body)
 		}
 	}
 }
