@@ -221,7 +221,7 @@ func storeOut(st *Store, now time.Time) *inventoryv1.Store {
 			InflationBasisPoints: st.Settings.InflationBasisPoints, RoundToMinor: int32(st.Settings.RoundToMinor),
 		},
 		Items: st.Items, Shown: st.Shown, Hidden: st.Items - st.Shown, Held: st.Held,
-		MenuVersion: st.MenuVersion, LastFeedAt: stamp(st.LastFullAt), Late: late,
+		MenuVersion: st.MenuVersion, LastFeedAt: stamp(st.Watermark), Late: late,
 	}
 }
 

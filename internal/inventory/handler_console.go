@@ -45,7 +45,7 @@ func (h *Handlers) GetToday(ctx context.Context, _ *inventoryv1.GetTodayRequest)
 		st := &stores[i]
 		if behind, late := st.Late(now); late {
 			out.LateStores = append(out.LateStores, &inventoryv1.LateStore{
-				Store: storeOut(st, now), LastFeedAt: stamp(st.LastFullAt),
+				Store: storeOut(st, now), LastFeedAt: stamp(st.Watermark),
 				UsualIntervalMs: st.FullInterval.Milliseconds(), LateByMs: behind.Milliseconds(),
 			})
 		}

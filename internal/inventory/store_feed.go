@@ -211,7 +211,7 @@ func (s *store) finishFeedStore(ctx context.Context, f *Feed, key StoreKey, toke
 			return err
 		}
 		if f.movesWatermark() {
-			if _, err := tx.Exec(ctx, moveWatermark, key.Merchant, key.Store, f.SourceTime, f.ID, f.SubmittedAt); err != nil {
+			if _, err := tx.Exec(ctx, moveWatermark, key.Merchant, key.Store, f.SourceTime, f.ID); err != nil {
 				return fmt.Errorf("move watermark of store %s: %w", key, err)
 			}
 			if _, err := tx.Exec(ctx, `
@@ -237,10 +237,9 @@ UPDATE store_fence SET feed_id = '', token = '' WHERE merchant_id = $1 AND store
 const moveWatermark = `
 UPDATE store SET
   full_interval_ms = CASE
-    WHEN last_full_at IS NULL OR last_full_at >= $5 THEN full_interval_ms
-    WHEN full_interval_ms = 0 THEN (extract(epoch FROM $5 - last_full_at) * 1000)::int8
-    ELSE (full_interval_ms * 3 + (extract(epoch FROM $5 - last_full_at) * 1000)::int8) / 4 END,
-  last_full_at = greatest(coalesce(last_full_at, $5), $5),
+    WHEN watermark IS NULL OR watermark >= $3 THEN full_interval_ms
+    WHEN full_interval_ms = 0 THEN (extract(epoch FROM $3 - watermark) * 1000)::int8
+    ELSE (full_interval_ms * 3 + (extract(epoch FROM $3 - watermark) * 1000)::int8) / 4 END,
   watermark = $3, watermark_feed = $4
 WHERE merchant_id = $1 AND store_id = $2 AND (watermark IS NULL OR watermark <= $3)`
 

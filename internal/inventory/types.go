@@ -155,7 +155,6 @@ type Store struct {
 	Currency     money.Currency
 	Settings     Settings
 	Watermark    time.Time
-	LastFullAt   time.Time
 	FullInterval time.Duration
 	MenuVersion  int64
 	MenuKey      string
@@ -167,14 +166,14 @@ type Store struct {
 	Held   int64
 }
 
-// Late says that the store's full file has not come for half as long again
-// as it usually takes, and by how much it is behind its usual rhythm.
+// Late says that the store's full file is overdue by more than an eighth of
+// its usual rhythm, three hours of a day, and how far it is behind.
 func (s Store) Late(now time.Time) (time.Duration, bool) {
-	if s.FullInterval <= 0 || s.LastFullAt.IsZero() {
+	if s.FullInterval <= 0 || s.Watermark.IsZero() {
 		return 0, false
 	}
-	behind := now.Sub(s.LastFullAt) - s.FullInterval
-	return behind, behind > s.FullInterval/2
+	behind := now.Sub(s.Watermark) - s.FullInterval
+	return behind, behind > s.FullInterval/8
 }
 
 // Settings are what a store's prices are computed with.

@@ -11,7 +11,8 @@ import (
 )
 
 // Counts are found and not-found signals, each weighted by its age: a signal
-// one half-life old counts half. The weights are as of At.
+// one half-life old counts half. The weights are as of At. Counts are kept with
+// one half-life, the predictor's.
 type Counts struct {
 	Found    float64
 	NotFound float64

@@ -78,9 +78,9 @@ func TestBackOffLaws(t *testing.T) {
 			"category":   func(f *Features) *Counts { return &f.Category },
 		} {
 			missed, found, longAgo := f, f, f
-			*counts(&missed) = counts(&f).Add(Signal{Found: false, At: now}, 5*day)
-			*counts(&found) = counts(&f).Add(Signal{Found: true, At: now}, 5*day)
-			*counts(&longAgo) = counts(&f).Add(Signal{Found: false, At: now.Add(-20 * day)}, 5*day)
+			*counts(&missed) = counts(&f).Add(Signal{Found: false, At: now}, DefaultBackOff().HalfLife)
+			*counts(&found) = counts(&f).Add(Signal{Found: true, At: now}, DefaultBackOff().HalfLife)
+			*counts(&longAgo) = counts(&f).Add(Signal{Found: false, At: now.Add(-20 * day)}, DefaultBackOff().HalfLife)
 			miss, find, old := predict(missed).Probability, predict(found).Probability, predict(longAgo).Probability
 			// The order of arithmetic leaves the last digits open.
 			const slack = 1e-9

@@ -55,11 +55,11 @@ type BackOff struct {
 	ItemStrength     float64
 }
 
-// DefaultBackOff was chosen on the seeded demo marketplace; docs/inventory/
-// stages.md has the figures.
+// DefaultBackOff was chosen on one seed of the demo marketplace and scored on
+// another; docs/inventory/stages.md has the figures.
 func DefaultBackOff() BackOff {
 	return BackOff{
-		HalfLife: 5 * 24 * time.Hour, Prior: 0.92, PriorStrength: 8, CategoryStrength: 4, ItemStrength: 1,
+		HalfLife: 2 * 24 * time.Hour, Prior: 0.92, PriorStrength: 8, CategoryStrength: 8, ItemStrength: 1,
 	}
 }
 

@@ -236,7 +236,7 @@ func (c *chunk) decide(w *work) {
 	next.Merchant, next.Available, next.Percent = w.item.Availability, w.onShelf.Rule, -1
 	next.AvailabilityTime, next.Model = w.availability, c.model
 	if c.in.Predictor != nil {
-		next.Percent = int8(math.Round(min(max(w.guess.Probability, 0), 1)*20)) * 5
+		next.Percent = percent(w.guess.Probability, w.known.State)
 	}
 	if next.Hidden == HiddenDelisted && c.in.Kind != feed.KindAvailability {
 		next.Hidden = Visible // a row that describes the item lists it again
@@ -266,6 +266,17 @@ func (c *chunk) decide(w *work) {
 	if w.availability.After(c.knownAvailability(w)) {
 		out.ConfirmedAvailability = w.availability
 	}
+}
+
+// percent is the probability in steps of five. What is stored already stands as
+// long as it is less than ten off: histories fade by the hour, and rows are not
+// rewritten for that.
+func percent(p float64, previous *State) int8 {
+	p = 100 * min(max(p, 0), 1)
+	if previous != nil && previous.Percent >= 0 && math.Abs(p-float64(previous.Percent)) < 10 {
+		return previous.Percent
+	}
+	return int8(math.Round(p/5)) * 5
 }
 
 // start is the state that the row's outcome is written over.

@@ -45,7 +45,7 @@ type State struct {
 	Hidden    Hidden
 	// Merchant is the merchant's word; Available what decided about
 	// availability; Percent the predicted probability of being on the shelf in
-	// steps of five, -1 where nothing predicts.
+	// steps of five, less than ten off, -1 where nothing predicts.
 	Merchant  normalize.Availability
 	Available availability.Rule
 	Percent   int8

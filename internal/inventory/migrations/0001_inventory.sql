@@ -21,8 +21,7 @@ CREATE TABLE store (
   -- feed: no older full row is news.
   watermark              timestamptz,
   watermark_feed         text NOT NULL DEFAULT '',
-  -- When full files came last, and their usual distance.
-  last_full_at           timestamptz,
+  -- The usual distance between full files.
   full_interval_ms       int8 NOT NULL DEFAULT 0,
   -- The menu that readers see: one pointer to one object.
   menu_version           int8 NOT NULL DEFAULT 0,

@@ -1,5 +1,7 @@
 package dbscan
 
+import "slices"
+
 // cells is what the grid and the tree share: distinct points in cells whose
 // points are all neighbours of each other (Gunawan, "A faster algorithm for
 // DBSCAN", 2013; Gan and Tao, "DBSCAN Revisited", SIGMOD 2015). Then
@@ -27,7 +29,16 @@ type cells struct {
 	core   []bool  // by position
 	cores  []int32 // core points of each cell
 	joined *forest // over cells
+	// open are the pairs that counting leaves to be looked at again, nil where
+	// they became too many to keep.
+	open []cellPair
 }
+
+type cellPair struct{ a, b int32 }
+
+// openPairsPerPoint bounds the memory that open takes; past it, the later
+// steps go through all pairs again.
+const openPairsPerPoint = 16
 
 func (c *cells) size(a int32) int { return int(c.start[a+1] - c.start[a]) }
 
@@ -48,73 +59,119 @@ func (c *cells) nearAt(i, k int32) bool {
 	return c.ball.near(c.at(i), c.at(k))
 }
 
+// heavy cells hold core points only.
+func (c *cells) heavy(a int32) bool { return c.mass[a] >= c.need }
+
 // findCores counts for every point of the light cells, which start with their
-// own cell's weight, what the cells near by add, until it suffices.
+// own cell's weight, what the cells near by add, until it suffices. Two heavy
+// cells need no count, and are joined on the way: in dense points nearly all
+// pairs are such.
 func (c *cells) findCores(t *tracker, core []bool) error {
 	counts := make([]int64, len(c.order))
-	open := make([]int32, len(c.mass)) // points of each cell still short of min_samples
+	short := make([]int32, len(c.mass)) // points of each cell still short of min_samples
 	c.core = make([]bool, len(c.order))
-	for a := range open {
-		heavy := c.mass[a] >= c.need
+	c.cores = make([]int32, len(c.mass))
+	c.joined = newForest(len(c.mass))
+	for a := range int32(len(c.mass)) {
 		for i := c.start[a]; i < c.start[a+1]; i++ {
 			counts[i] = c.mass[a]
-			c.core[i] = heavy
+			c.core[i] = c.heavy(a)
 		}
-		if !heavy {
-			open[a] = int32(c.size(int32(a)))
+		if c.heavy(a) {
+			c.cores[a] = int32(c.size(a))
+		} else {
+			short[a] = int32(c.size(a))
 		}
 	}
+	c.countCores(c.core) // of the heavy cells, for joining them
 	add := func(i int32, cell int32, weight int64) {
 		counts[i] += weight
 		if !c.core[i] && counts[i] >= c.need {
 			c.core[i] = true
-			open[cell]--
+			short[cell]--
 		}
 	}
-	// addFrom adds to each open point of a what b holds within eps of it.
+	// addFrom adds to each short point of a what b holds within eps of it.
 	addFrom := func(a, b int32) {
-		for i := c.start[a]; i < c.start[a+1] && open[a] > 0 && t.err == nil; i++ {
+		for i := c.start[a]; i < c.start[a+1] && short[a] > 0 && t.err == nil; i++ {
 			if !c.core[i] {
 				add(i, a, c.weightFrom(b, c.at(i), c.need-counts[i], t))
 			}
 		}
 	}
+	c.open = make([]cellPair, 0, len(c.order))
+	most := openPairsPerPoint * len(c.order)
 	c.pairs(t, func(a, b int32) {
-		if open[a] == 0 && open[b] == 0 {
+		if c.heavy(a) && c.heavy(b) {
+			c.join(a, b, t)
 			return
 		}
 		work := c.size(a) * c.size(b)
-		if work > 2 && !c.ball.boxesMeet(c.bound(a), c.bound(b)) {
+		if work == 1 {
+			if !c.nearAt(c.start[a], c.start[b]) {
+				return
+			}
+		} else if !c.ball.boxesMeet(c.bound(a), c.bound(b)) {
 			return
 		}
-		if c.crowd[a] >= 0 || c.crowd[b] >= 0 {
+		if len(c.open) < most {
+			if len(c.open) == cap(c.open) {
+				c.open = slices.Grow(c.open, len(c.open))
+			}
+			c.open = append(c.open, cellPair{a, b})
+		} else {
+			most = 0
+		}
+		switch {
+		case short[a] == 0 && short[b] == 0:
+		case work == 1:
+			add(c.start[a], a, c.weight[c.start[b]])
+			add(c.start[b], b, c.weight[c.start[a]])
+		case c.crowd[a] >= 0 || c.crowd[b] >= 0:
 			addFrom(a, b)
 			addFrom(b, a)
-			return
-		}
-		t.poll(work)
-		for i := c.start[a]; i < c.start[a+1]; i++ {
-			for k := c.start[b]; k < c.start[b+1]; k++ {
-				if c.core[i] && c.core[k] || !c.nearAt(i, k) {
-					continue
+		default:
+			t.poll(work)
+			for i := c.start[a]; i < c.start[a+1]; i++ {
+				for k := c.start[b]; k < c.start[b+1]; k++ {
+					if c.core[i] && c.core[k] || !c.nearAt(i, k) {
+						continue
+					}
+					add(i, a, c.weight[k])
+					add(k, b, c.weight[i])
 				}
-				add(i, a, c.weight[k])
-				add(k, b, c.weight[i])
 			}
 		}
 	})
 	if t.err != nil {
 		return t.err
 	}
-	c.cores = make([]int32, len(open))
-	for a := range open {
-		c.cores[a] = int32(c.size(int32(a))) - open[a]
+	if most == 0 {
+		c.open = nil
+	}
+	for a := range short {
+		c.cores[a] = int32(c.size(int32(a))) - short[a]
 	}
 	for i, p := range c.order {
 		core[p] = c.core[i]
 	}
 	c.countCores(c.core)
 	return nil
+}
+
+// revisit visits the pairs that are still open.
+func (c *cells) revisit(t *tracker, visit func(a, b int32)) {
+	if c.open == nil {
+		c.pairs(t, visit)
+		return
+	}
+	for _, pair := range c.open {
+		visit(pair.a, pair.b)
+		if t.poll(1) {
+			return
+		}
+	}
+	t.advance(len(c.order))
 }
 
 // weightFrom is the weight of a cell within eps of p, cut off at enough.
@@ -153,16 +210,14 @@ func (c *cells) coreFrom(cell int32, p []float64, t *tracker) bool {
 }
 
 func (c *cells) joinCores(t *tracker) error {
-	c.joined = newForest(len(c.mass))
-	c.pairs(t, func(a, b int32) {
-		if c.cores[a] == 0 || c.cores[b] == 0 || c.joined.find(a) == c.joined.find(b) {
-			return
-		}
-		if c.coresMeet(a, b, t) {
-			c.joined.union(a, b)
-		}
-	})
+	c.revisit(t, func(a, b int32) { c.join(a, b, t) })
 	return t.err
+}
+
+func (c *cells) join(a, b int32, t *tracker) {
+	if c.cores[a] > 0 && c.cores[b] > 0 && c.joined.find(a) != c.joined.find(b) && c.coresMeet(a, b, t) {
+		c.joined.union(a, b)
+	}
 }
 
 func (c *cells) coresMeet(a, b int32, t *tracker) bool {
@@ -221,7 +276,7 @@ func (c *cells) adoptBorders(t *tracker, labelOf, labels []int32) error {
 			}
 		}
 	}
-	c.pairs(t, func(a, b int32) {
+	c.revisit(t, func(a, b int32) {
 		if role[a]&takes != 0 && role[b]&gives != 0 {
 			adopt(a, b)
 		}

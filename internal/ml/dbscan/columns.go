@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"slices"
 )
 
 // ErrInvalidInput marks every error that the caller's columns or options
@@ -239,6 +240,9 @@ func (k *keyTable) add(key []uint64) (number int32, added bool) {
 		}
 	}
 	number = int32(k.len())
+	if len(k.words)+k.width > cap(k.words) {
+		k.words = slices.Grow(k.words, len(k.words)+k.width) // double: append would grow a large slice by a quarter
+	}
 	k.words = append(k.words, key...)
 	k.slots[at] = keySlot{hash, number + 1}
 	if 2*k.len() > len(k.slots) {

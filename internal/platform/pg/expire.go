@@ -43,9 +43,13 @@ func Expire(ctx context.Context, pool *pgxpool.Pool, e Expiry) (int64, error) {
 }
 
 func (e Expiry) run(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
-	cockroach, err := isCockroach(ctx, pool)
+	var cockroach bool
+	err := pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		cockroach = isCockroach(conn.Conn())
+		return nil
+	})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("ask which database this is: %w", err)
 	}
 	if cockroach {
 		_, err := pool.Exec(ctx, e.ttl())
@@ -99,12 +103,7 @@ func (e Expiry) reap() string {
 		ORDER BY ` + column + ` LIMIT $1 FOR UPDATE SKIP LOCKED)`
 }
 
-// isCockroach asks what the server reported when the connection was made.
-func isCockroach(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return false, fmt.Errorf("ask which database this is: %w", err)
-	}
-	defer conn.Release()
-	return conn.Conn().PgConn().ParameterStatus("crdb_version") != "", nil
+// isCockroach reads what the server reported when the connection was made.
+func isCockroach(conn *pgx.Conn) bool {
+	return conn.PgConn().ParameterStatus("crdb_version") != ""
 }

@@ -1,18 +1,11 @@
 package pg_test
 
 import (
-	"context"
-	"errors"
-	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/jackc/pgx/v5/pgproto3"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/bodega-hq/bodega/internal/platform/pg"
 	"github.com/bodega-hq/bodega/internal/testkit/postgres"
@@ -74,62 +67,6 @@ func TestExpireRefuses(t *testing.T) {
 	} {
 		if _, err := pg.Expire(t.Context(), pool, expiry); err == nil || !strings.Contains(err.Error(), name[:2]) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// CockroachDB does not run here: a scripted server stands in for what it
-// reports at the start, and the test reads the statement that it gets.
-func TestExpireOnCockroach(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	statements := make(chan string, 10)
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go speakCockroach(conn, statements)
-		}
-	}()
-	pool, err := pgxpool.New(t.Context(), "postgres://bodega@"+listener.Addr().String()+"/bodega?sslmode=disable")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	n, err := pg.Expire(context.WithoutCancel(t.Context()), pool, pg.Expiry{Schema: "prod_creative", Table: "draft", Column: "expires_at", Key: []string{"id"}})
-	if err != nil || n != 0 {
-		t.Errorf("expire says %d, %v", n, err)
-	}
-	want := `ALTER TABLE "prod_creative"."draft" SET (ttl_expiration_expression = '"expires_at"', ttl_job_cron = '@hourly')`
-	if got := <-statements; got != want {
-		t.Errorf("the server got\n%s\nwant\n%s", got, want)
-	}
-}
-
-func speakCockroach(conn net.Conn, statements chan<- string) {
-	defer conn.Close()
-	backend := pgproto3.NewBackend(conn, conn)
-	if _, err := backend.ReceiveStartupMessage(); err != nil {
-		return
-	}
-	backend.Send(&pgproto3.AuthenticationOk{})
-	backend.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "13.0.0"})
-	backend.Send(&pgproto3.ParameterStatus{Name: "crdb_version", Value: "CockroachDB CCL v25.2.0"})
-	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	for backend.Flush() == nil {
-		message, err := backend.Receive()
-		if errors.Is(err, io.ErrUnexpectedEOF) || err != nil {
-			return
-		}
-		if query, ok := message.(*pgproto3.Query); ok {
-			statements <- query.String
-			backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("ALTER TABLE")})
-			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 		}
 	}
 }

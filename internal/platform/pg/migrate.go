@@ -119,6 +119,16 @@ func connectTo(ctx context.Context, pool *pgxpool.Pool, schema string) (*pgx.Con
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
+	if !isCockroach(conn) {
+		return conn, nil
+	}
+	// From version 25.1 on it would commit a migration's transaction before
+	// each change of a schema, and with that give up the turn:
+	// https://www.cockroachlabs.com/docs/stable/session-variables
+	_, err = conn.Exec(ctx, `SET autocommit_before_ddl = off`)
+	if err != nil && SQLState(err) != undefinedObject {
+		return nil, errors.Join(fmt.Errorf("keep schema changes inside their transaction: %w", err), conn.Close(ctx))
+	}
 	return conn, nil
 }
 
@@ -161,7 +171,7 @@ func (m migrator) prepare(ctx context.Context) error {
 
 func isDuplicateObject(err error) bool {
 	switch SQLState(err) {
-	case "23505", "42P06", "42P07", "42710": // unique_violation, duplicate_schema, _table, _object
+	case uniqueViolation, duplicateSchema, duplicateTable, duplicateObject:
 		return true
 	}
 	return false

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,11 +97,10 @@ var shared = func() func(testing.TB) *embedded.Server {
 		if err != nil {
 			return nil, err
 		}
-		server, err := embedded.Start(context.Background(), config(dir))
-		if err != nil {
+		if err := removeWithProcess(dir); err != nil {
 			return nil, err
 		}
-		return server, removeWithProcess(dir)
+		return embedded.Start(context.Background(), config(dir))
 	})
 	return func(t testing.TB) *embedded.Server {
 		t.Helper()
@@ -150,16 +150,19 @@ func removeWithProcess(dir string) error {
 	if err != nil {
 		return err
 	}
-	script := `cat >/dev/null; i=0; while [ -e "$1/server/data/postmaster.pid" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; rm -rf -- "$1"`
+	defer read.Close()
+	script := `cat >/dev/null; i=0; while [ -e "$1/server/data/postmaster.pid" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }`
 	cmd := exec.Command("/bin/sh", "-c", script, "sh", dir)
 	cmd.Stdin = read
 	cmd.Dir = "/"
+	// Ctrl-C is for the tests.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the cleaner of %s: %w", dir, err)
 	}
-	// The write end stays open until the process ends.
-	heldOpen = write
-	return read.Close()
+	untilTheEnd = write
+	return nil
 }
 
-var heldOpen *os.File
+// untilTheEnd is the end of the pipe that stays open as long as the process.
+var untilTheEnd *os.File

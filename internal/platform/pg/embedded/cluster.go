@@ -51,11 +51,10 @@ func majorOf(pgdata string) (int, error) {
 // create makes the data folder under another name first, so that one cut short
 // half-way is never taken for a whole one.
 func (c cluster) create(ctx context.Context, volatile bool) error {
-	making := c.pgdata + ".new"
-	if err := os.RemoveAll(making); err != nil {
-		return fmt.Errorf("clear half-made data folder: %w", err)
-	}
-	if err := os.Mkdir(making, 0o700); err != nil {
+	// A name of its own, since an initdb whose bodega was killed may still be
+	// clearing up behind itself.
+	making, err := os.MkdirTemp(filepath.Dir(c.pgdata), newPrefix)
+	if err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
 	if err := c.account.give(making); err != nil {
@@ -64,7 +63,6 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 	// Byte order collation sorts alike on every machine; the character type
 	// lets upper() and regular expressions know letters beyond ASCII. Where the
 	// system has no C.UTF-8, C has to do.
-	var err error
 	for _, ctype := range []string{"C.UTF-8", "C"} {
 		args := []string{
 			"--pgdata=" + making, "--username=" + superuser, "--encoding=UTF8", "--lc-collate=C", "--lc-ctype=" + ctype,
@@ -90,7 +88,7 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 			err = fmt.Errorf("initdb was given up: %w", context.Cause(ctx))
 			break
 		}
-		err = fmt.Errorf("initdb: %w: %s", err, complaint(string(out)))
+		err = fmt.Errorf("initdb: %w: %s", c.explain(err), complaint(string(out)))
 		if !strings.Contains(string(out), "invalid locale") {
 			break
 		}
@@ -102,6 +100,29 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 		return fmt.Errorf("put data folder in place: %w", err)
 	}
 	return nil
+}
+
+// newPrefix names data folders that are being made.
+const newPrefix = dataName + ".new-"
+
+// clearHalfMade removes data folders whose making was cut short, and ends what
+// still works on them. What resists is harmless and left to the next start.
+func (c cluster) clearHalfMade() {
+	halfMade, _ := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(c.pgdata)), newPrefix+"*")) // the only error is a malformed pattern
+	for _, dir := range halfMade {
+		for _, p := range leftovers(dir) {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// explain tells what a refusal to start a program means.
+func (c cluster) explain(err error) error {
+	if c.confined && errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("user %s cannot enter every folder above %s, and this system does not let root lend it the right to (CAP_DAC_READ_SEARCH): open those folders (chmod o+x), or choose a data folder elsewhere: %w", c.account.name, c.pgdata, err)
+	}
+	return err
 }
 
 // configure writes the server's settings and who may come in.

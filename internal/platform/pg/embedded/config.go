@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Role is the database role that bodega connects as. It owns the databases it
@@ -107,6 +109,9 @@ func (c Config) settings() map[string]string {
 		"log_min_error_statement":             "panic",
 		"cluster_name":                        "bodega",
 	}
+	if free, err := freeSpace(sharedMemory); err == nil && free < plentySharedMemory {
+		s["dynamic_shared_memory_type"] = "mmap"
+	}
 	if c.Volatile {
 		s["fsync"] = "off"
 		s["full_page_writes"] = "off"
@@ -116,6 +121,22 @@ func (c Config) settings() map[string]string {
 	}
 	maps.Copy(s, c.Settings)
 	return s
+}
+
+// Parallel queries share memory through files in this folder of Linux. In a
+// container it often holds 64 MiB, which a parallel hash join can exhaust; the
+// data folder then takes its place, more slowly.
+const (
+	sharedMemory       = "/dev/shm"
+	plentySharedMemory = 256 << 20
+)
+
+func freeSpace(dir string) (uint64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0, err
+	}
+	return stat.Bavail * uint64(stat.Bsize), nil
 }
 
 // render writes settings in the syntax of postgresql.conf.

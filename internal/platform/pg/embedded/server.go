@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,7 +34,8 @@ type Server struct {
 
 	done     chan struct{} // closed when the process has ended
 	exit     error         // how it ended; read after done
-	stopOnce sync.Once
+	stopping atomic.Bool   // somebody waits for the end and sees to the rest
+	freed    sync.Once
 }
 
 // dataName is PostgreSQL's own folder inside the data folder.
@@ -120,6 +122,7 @@ func open(ctx context.Context, cfg Config) (cluster, error) {
 	if err != nil {
 		return c, err
 	}
+	c.clearHalfMade()
 	if major == 0 {
 		if err := refuseHalfUpgraded(cfg.DataDir); err != nil {
 			return c, err
@@ -196,13 +199,13 @@ func (s *Server) spawn() error {
 			return
 		}
 		s.exit = cmd.Wait()
+		if !s.stopping.Load() {
+			s.release()
+		}
 		close(s.done)
 	}()
 	if err := <-started; err != nil {
-		if errors.Is(err, syscall.EPERM) && c.confined {
-			return fmt.Errorf("user %s cannot enter every folder above %s, and this system does not let root lend it the right to (CAP_DAC_READ_SEARCH): open those folders (chmod o+x), or choose a data folder elsewhere: %w", c.account.name, c.pgdata, err)
-		}
-		return fmt.Errorf("run %s as user %s: %w", cmd.Path, c.account.name, err)
+		return fmt.Errorf("run %s as user %s: %w", cmd.Path, c.account.name, c.explain(err))
 	}
 	s.process = cmd.Process
 	return nil
@@ -317,7 +320,7 @@ func (s *Server) Version() string { return s.cluster.binaries.Version }
 func (s *Server) PID() int { return s.process.Pid }
 
 // Done is closed when the server has ended, by Stop or by itself; Err then says
-// how.
+// how. After an end by itself the data folder is free: Start may be called again.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Err is nil while the server runs and after it ended cleanly; else it says how
@@ -353,6 +356,7 @@ func (s *Server) Stop(ctx context.Context) error {
 
 // shutDown ends the server and keeps the data folder locked.
 func (s *Server) shutDown(ctx context.Context) error {
+	s.stopping.Store(true)
 	// The postmaster treats SIGINT as fast and SIGQUIT as immediate shutdown.
 	_ = s.process.Signal(syscall.SIGINT) // an error says that it has ended
 	select {
@@ -366,6 +370,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 // kill ends the server at once. The postmaster gives its children five seconds
 // before it kills them; more than that means a process stuck in the kernel.
 func (s *Server) kill() error {
+	s.stopping.Store(true)
 	_ = s.process.Signal(syscall.SIGQUIT)
 	select {
 	case <-s.done:
@@ -377,7 +382,7 @@ func (s *Server) kill() error {
 
 // release gives the data folder free for the next server.
 func (s *Server) release() {
-	s.stopOnce.Do(func() {
+	s.freed.Do(func() {
 		if s.ownSocket {
 			if err := os.RemoveAll(s.socket); err != nil {
 				s.cfg.Logger.Warn("postgres socket folder not removed", slog.String("error", err.Error()))

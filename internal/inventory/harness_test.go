@@ -1,0 +1,327 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bodega-hq/bodega/internal/inventory/availability"
+	"github.com/bodega-hq/bodega/internal/inventory/feed"
+	"github.com/bodega-hq/bodega/internal/platform/auth"
+	"github.com/bodega-hq/bodega/internal/platform/blob"
+	"github.com/bodega-hq/bodega/internal/platform/durable"
+	"github.com/bodega-hq/bodega/internal/platform/fault"
+	"github.com/bodega-hq/bodega/internal/platform/pg"
+	"github.com/bodega-hq/bodega/internal/platform/telemetry"
+	"github.com/bodega-hq/bodega/internal/platform/tenant"
+	"github.com/bodega-hq/bodega/internal/testkit/postgres"
+)
+
+// world is a whole inventory on a real database and a real folder. Its units
+// of work run in the test's own goroutines, by the steps that the workflow
+// has; the workflow itself is tested with Temporal's own environment.
+type world struct {
+	t       *testing.T
+	ctx     context.Context
+	pool    *pgxpool.Pool
+	bucket  *faultyBucket
+	service *Service
+
+	mu    sync.Mutex
+	clock time.Time
+}
+
+// one pool serves every tenant of a test.
+type onePool struct{ pool *pgxpool.Pool }
+
+func (p onePool) Pool(string) (*pgxpool.Pool, error) { return p.pool, nil }
+
+// faultyBucket fails writes on demand.
+type faultyBucket struct {
+	blob.Bucket
+	mu   sync.Mutex
+	fail func(key string) error
+}
+
+func (b *faultyBucket) Put(ctx context.Context, key string, r io.Reader) (int64, error) {
+	b.mu.Lock()
+	fail := b.fail
+	b.mu.Unlock()
+	if fail != nil {
+		if err := fail(key); err != nil {
+			return 0, err
+		}
+	}
+	return b.Bucket.Put(ctx, key, r)
+}
+
+func (b *faultyBucket) failOn(f func(key string) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = f
+}
+
+// manual stores what should be started; the test runs it when it wants.
+type manual struct{ w *world }
+
+func (m manual) StartFeed(context.Context, FeedID) error  { return nil }
+func (m manual) CancelFeed(context.Context, FeedID) error { return nil }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	pool := postgres.New(t)
+	return worldOn(t, pool)
+}
+
+func worldOn(t *testing.T, pool *pgxpool.Pool) *world {
+	t.Helper()
+	folder, err := blob.OpenFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, pool: pool, bucket: &faultyBucket{Bucket: folder}, clock: time.Date(2026, 7, 3, 6, 0, 0, 0, time.UTC),
+		ctx: auth.WithCaller(tenant.With(t.Context(), tenant.Prod), auth.Caller{Subject: "user:ops@example.com", Role: auth.RoleAdmin}),
+	}
+	cfg := DefaultConfig()
+	cfg.ChunkRows = 50
+	schema := "prod_inventory"
+	if err := pg.Migrate(w.ctx, pool, schema, Migrations()); err != nil {
+		t.Fatal(err)
+	}
+	w.service = New(cfg, Deps{
+		Pools: onePool{searching(t, pool, schema)}, Bucket: w.bucket, Starter: manual{w}, Predictor: availability.DefaultBackOff(),
+		Metrics: NewMetrics(telemetry.NewMetrics()), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: w.now, SpillDir: t.TempDir(),
+	})
+	w.merchant("corner", "USD", "1", "2", "3")
+	return w
+}
+
+// searching is the same database with the schema in its search path.
+func searching(t *testing.T, pool *pgxpool.Pool, schema string) *pgxpool.Pool {
+	t.Helper()
+	p, err := pg.Open(t.Context(), pool.Config().ConnString(), pg.Options{SearchPath: []string{schema}, MaxConns: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(time.Millisecond) // no two events at once
+	return w.clock
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+func (w *world) merchant(id, currency string, stores ...string) {
+	w.t.Helper()
+	if _, err := w.service.store.createMerchant(w.ctx, Merchant{ID: id, Name: id + " & Co.", Currency: moneyCurrency(currency)}); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, s := range stores {
+		if _, err := w.service.store.createStore(w.ctx, StoreKey{id, s}, "Store "+s, "north"); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// submission is a full feed of corner's store 1 unless it says otherwise.
+type submission struct {
+	Merchant, Store, Region, Kind, Mapping, Key string
+	At                                          time.Time
+	Stores                                      bool // the rows name their stores
+}
+
+func (w *world) submit(s submission, body string) (Receipt, error) {
+	w.t.Helper()
+	if s.Merchant == "" {
+		s.Merchant = "corner"
+	}
+	if s.Store == "" && s.Region == "" && !s.Stores {
+		s.Store = "1"
+	}
+	if s.Kind == "" {
+		s.Kind = "full"
+	}
+	w.pass(time.Minute)
+	return w.service.submit(w.ctx, Submission{
+		Merchant: s.Merchant, Store: s.Store, Region: s.Region, Kind: feed.Kind(s.Kind), Mapping: s.Mapping, SourceTime: s.At,
+		FileName: "items.csv", IdempotencyKey: s.Key, By: "user:ops@example.com", Cause: CauseFeed,
+	}, strings.NewReader(body))
+}
+
+// run takes a unit of work to its end by the workflow's steps.
+func (w *world) run(id FeedID) Feed {
+	w.t.Helper()
+	if err := w.steps(id); err != nil {
+		if err := w.service.finish(w.ctx, id, Failed, durable.UserMessage(durable.Fault(err))); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return w.feed(id)
+}
+
+func (w *world) steps(id FeedID) error {
+	s := w.service
+	f, err := s.store.startFeed(w.ctx, id, s.now())
+	if err != nil {
+		return err
+	}
+	if f.SplitAt.IsZero() {
+		sp, err := s.splitFeed(w.ctx, &f, func(int64) {})
+		if err != nil {
+			return err
+		}
+		if err := s.store.finishSplit(w.ctx, &f, sp, s.now()); err != nil {
+			return err
+		}
+	}
+	parts, err := s.store.feedStores(w.ctx, w.service.mustPool(w), id)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if p.Finished {
+			continue
+		}
+		if err := s.runStore(w.ctx, id, p.Key.Store, func(int) {}); err != nil {
+			return err
+		}
+	}
+	return s.finish(w.ctx, id, Done, "")
+}
+
+func (s *Service) mustPool(w *world) querier {
+	pool, err := s.store.pool(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return pool
+}
+
+// send submits a feed, runs it, and insists that it is done and accounted for.
+func (w *world) send(s submission, body string) Feed {
+	w.t.Helper()
+	receipt, err := w.submit(s, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := w.run(receipt.Feed)
+	if f.Status != Done {
+		w.t.Fatalf("feed %s is %s: %s", f.ID, f.Status, f.Error)
+	}
+	if !f.Account.Closes() {
+		w.t.Fatalf("the account does not close: %+v", f.Account)
+	}
+	return f
+}
+
+func (w *world) feed(id FeedID) Feed {
+	w.t.Helper()
+	f, err := w.service.store.feed(w.ctx, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+// drain runs every unit of work that waits.
+func (w *world) drain() {
+	w.t.Helper()
+	ids, err := w.service.store.openFeeds(w.ctx, w.now().Add(time.Hour))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, id := range ids {
+		if f := w.run(id); f.Status != Done {
+			w.t.Fatalf("unit %s is %s: %s", id, f.Status, f.Error)
+		}
+	}
+	if err := w.service.publishChanged(w.ctx); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) item(store, id string) Item {
+	w.t.Helper()
+	it, err := w.service.store.item(w.ctx, StoreKey{"corner", store}, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return it
+}
+
+// menu is what shoppers read of a store: item id to price.
+func (w *world) menu(store string) map[string]int64 {
+	w.t.Helper()
+	st, err := w.service.store.storeByKey(w.ctx, StoreKey{"corner", store})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tree, err := w.service.readMenu(w.ctx, &st)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	prices := map[string]int64{}
+	for _, c := range tree.Categories {
+		for _, it := range c.Items {
+			prices[it.ID] = int64(it.Price)
+		}
+	}
+	return prices
+}
+
+func (w *world) holds() []Hold {
+	w.t.Helper()
+	holds, err := w.service.store.holds(w.ctx, holdFilter{Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return holds
+}
+
+// file is a CSV file of n items from a first one on, all at one price.
+func file(first, n int, price string) string {
+	var b strings.Builder
+	b.WriteString("item_id,name,price,category\n")
+	for i := first; i < first+n; i++ {
+		fmt.Fprintf(&b, "%05d,Item %d,%s,Shelf %d\n", i, i, price, i%3)
+	}
+	return b.String()
+}
+
+func rows(lines ...string) string {
+	return "item_id,name,price,category\n" + strings.Join(lines, "\n") + "\n"
+}
+
+func wantKind(t *testing.T, err error, kind fault.Kind) {
+	t.Helper()
+	if fault.KindOf(err) != kind {
+		t.Fatalf("error %v is %s, want %s", err, fault.KindOf(err), kind)
+	}
+}
+
+func wantAccount(t *testing.T, f Feed, want Account) {
+	t.Helper()
+	if f.Account != want {
+		t.Fatalf("account %+v\nwant    %+v", f.Account, want)
+	}
+}
+
+var errKilled = errors.New("killed")
