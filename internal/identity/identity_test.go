@@ -249,7 +249,7 @@ func TestCookieAttributes(t *testing.T) {
 		false: "bodega_session=; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax",
 		true:  "__Host-bodega_session=; Path=/; Max-Age=604800; HttpOnly; Secure; SameSite=Lax",
 	} {
-		w := open(t, setup{deps: func(d *identity.Deps) { d.SecureCookies = secure }})
+		w := open(t, setup{cfg: func(c *identity.Config) { c.SecureCookies = secure }})
 		w.addUser(t, "ana@example.com", identityv1.Role_ROLE_OPERATOR, "")
 		ctx, info := connect.NewClientContext(t.Context())
 		if _, err := w.browser(t).SignIn(ctx, &identityv1.SignInRequest{Email: "ana@example.com", Password: secretWord}); err != nil {

@@ -59,6 +59,9 @@ func TestHTTPRoutes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
+			if got := res.Header.Get("Cache-Control") + " " + res.Header.Get("X-Content-Type-Options"); got != "no-store nosniff" {
+				t.Errorf("headers %q", got)
+			}
 			body, err := io.ReadAll(res.Body)
 			if err != nil || res.StatusCode != c.status {
 				t.Fatalf("status %d, %s, %v", res.StatusCode, body, err)
