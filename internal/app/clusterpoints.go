@@ -22,9 +22,9 @@ import (
 // cluster-points`.
 type ClusterPointsCmd struct {
 	Data       string   `required:"" placeholder:"F.csv" help:"Table with a header line, separated by comma, tab or semicolon; - reads standard input."`
-	Numeric    []string `required:"" placeholder:"COLUMN[:SCALE],..." help:"Columns that distances are measured in, each divided by its scale (1 where none is given)."`
-	Layer      []string `placeholder:"COLUMN,..." help:"Columns that keep rows apart: rows that differ in any of them are never neighbours."`
-	Eps        *float64 `required:"" xor:"eps" help:"Largest distance between neighbours, in scaled units."`
+	Numeric    []string `required:"" placeholder:"COLUMN[:SCALE]" help:"Columns that distances are measured in, each divided by its scale (1 where none is given)."`
+	Layer      []string `placeholder:"COLUMN" help:"Columns that keep rows apart: rows that differ in any of them are never neighbours."`
+	Eps        *float64 `required:"" xor:"eps" placeholder:"E" help:"Largest distance between neighbours, in scaled units."`
 	SuggestEps bool     `required:"" xor:"eps" help:"Print the k-distance curve and an eps to start from, instead of labels."`
 	MinSamples int      `default:"5" help:"Rows within eps, the row itself counted, that make a row the core of a cluster."`
 }

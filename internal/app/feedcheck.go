@@ -59,6 +59,7 @@ type feedCheckReport struct {
 	Problems      []feedCheckProblem `json:"problems"`
 	ProblemCounts map[string]int64   `json:"problem_counts"`
 	Suggestions   []string           `json:"suggestions"`
+	Draft         string             `json:"draft_mapping,omitempty"` // YAML, where no profile reads the columns
 	Error         *feedCheckError    `json:"error,omitempty"`
 
 	detected feed.Format
@@ -249,7 +250,7 @@ func (c *FeedCheckCmd) check(ctx context.Context, t *term.Terminal, in io.Reader
 	}
 	r, err := feed.NewReader(counted, m, options...)
 	if err != nil {
-		report.observe(head)
+		report.observe(head, err)
 		c.suggest(report, m, fields, false)
 		return err
 	}
@@ -326,6 +327,7 @@ func (c *FeedCheckCmd) check(ctx context.Context, t *term.Terminal, in io.Reader
 	}
 	slices.SortStableFunc(report.Problems, func(a, b feedCheckProblem) int { return cmp.Compare(a.Row, b.Row) })
 	report.columns(r.Columns())
+	report.draft(fatal, r.Columns())
 	c.suggest(report, m, fields, unpriced)
 	return fatal
 }
@@ -392,9 +394,9 @@ func (r *feedCheckReport) columns(uses []feed.ColumnUse) {
 	}
 }
 
-// observe fills in format and columns of a file that the mapping cannot read,
-// by a mapping that asks for nothing.
-func (r *feedCheckReport) observe(head []byte) {
+// observe fills in format and columns of a file that the mapping cannot read
+// for that cause, by a mapping that asks for nothing.
+func (r *feedCheckReport) observe(head []byte, cause error) {
 	if f, err := feed.Detect(head); err == nil {
 		r.format(f)
 	}
@@ -411,6 +413,15 @@ func (r *feedCheckReport) observe(head []byte) {
 		}
 	}
 	r.columns(reader.Columns())
+	r.draft(cause, reader.Columns())
+}
+
+// draft proposes a mapping where the one at hand lacks columns.
+func (r *feedCheckReport) draft(cause error, columns []feed.ColumnUse) {
+	var fe *feed.FileError
+	if errors.As(cause, &fe) && fe.Reason == feed.MissingColumns {
+		r.Draft = feed.Draft(columns)
+	}
 }
 
 // feedCheckList lists the first problems and counts all.
@@ -454,7 +465,7 @@ func (l *feedCheckList) normalized(p *normalize.Problem) {
 func (c *FeedCheckCmd) suggest(r *feedCheckReport, m feed.Mapping, fields map[feed.Field]bool, unpriced bool) {
 	say := func(format string, args ...any) { r.Suggestions = append(r.Suggestions, fmt.Sprintf(format, args...)) }
 	if len(fields) == 0 && len(r.Columns) > 0 {
-		say("No preset knows these columns: write a mapping profile that says which column feeds which field, and pass it with --mapping.")
+		say("The mapping %s does not know enough of these columns: complete the draft of a mapping profile, and pass its file with --mapping.", m.Name)
 	}
 	if r.Mapping.Proposed && len(fields) > 0 {
 		say("The mapping was proposed because it knows %d fields of this file; name it with --mapping %s to keep to it.", len(fields), m.Name)
@@ -541,6 +552,9 @@ func (r *feedCheckReport) text(w io.Writer) error {
 			fmt.Fprintf(&b, "… and %d more\n", more)
 		}
 	}
+	if r.Draft != "" {
+		fmt.Fprintf(&b, "\na mapping profile to start from:\n%s", r.Draft)
+	}
 	if len(r.Suggestions) > 0 {
 		b.WriteString("\n")
 		for _, s := range r.Suggestions {
@@ -579,36 +593,4 @@ func (c *feedCheckCounter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.read += int64(n)
 	return n, err
-}
-
-// feedCheckSpill keeps sorted runs in a temporary folder of its own, made when
-// the first one comes.
-type feedCheckSpill struct {
-	dir string
-}
-
-func (s *feedCheckSpill) path(run int) string {
-	return filepath.Join(s.dir, strconv.Itoa(run)+".run")
-}
-
-func (s *feedCheckSpill) Create(run int) (io.WriteCloser, error) {
-	if s.dir == "" {
-		dir, err := os.MkdirTemp("", "bodega-feed-check-")
-		if err != nil {
-			return nil, err
-		}
-		s.dir = dir
-	}
-	return os.OpenFile(s.path(run), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-}
-
-func (s *feedCheckSpill) Open(run int) (io.ReadCloser, error) { return os.Open(s.path(run)) }
-
-func (s *feedCheckSpill) Remove(run int) error { return os.Remove(s.path(run)) }
-
-// close removes what a check that was given up left behind.
-func (s *feedCheckSpill) close() {
-	if s.dir != "" {
-		_ = os.RemoveAll(s.dir) // the report stands without it, and it is temporary
-	}
 }

@@ -209,6 +209,14 @@ func TestFeedCheckUnreadable(t *testing.T) {
 		if want := []feedCheckColumn{{"ProdID", "", "1"}, {"Nam", "", "Milk"}}; !slices.Equal(r.Columns, want) {
 			t.Errorf("columns %+v", r.Columns)
 		}
+		// The draft reads the file.
+		draft := filepath.Join(t.TempDir(), "draft.yaml")
+		if err := os.WriteFile(draft, []byte(r.Draft), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := feedCheckJSON(t, "ProdID;Nam\n1;Milk\n", "-", "--mapping", draft); err != nil || r.Items != 1 {
+			t.Errorf("%v, with the draft\n%s", err, r.Draft)
+		}
 	})
 	t.Run("no file", func(t *testing.T) {
 		if _, err := feedCheckRun(t, term.Text, "", filepath.Join(t.TempDir(), "none.csv")); err == nil || !strings.Contains(err.Error(), "no such file") {

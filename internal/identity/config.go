@@ -10,6 +10,7 @@ import (
 type Config struct {
 	SessionIdle     time.Duration `name:"session-idle" default:"8h" help:"A session that is not used for this long ends."`
 	SessionLifetime time.Duration `name:"session-lifetime" default:"168h" help:"A session ends after this long, used or not."`
+	SecureCookies   bool          `name:"secure-cookies" help:"Browsers reach the server over TLS although it does not speak TLS itself: a proxy in front of it does."`
 	ThrottleWindow  time.Duration `name:"sign-in-window" default:"15m" help:"The time within which attempts to sign in are counted."`
 	PairAttempts    int64         `name:"sign-in-attempts" default:"8" help:"Attempts at one account from one address within the window."`
 	AddressAttempts int64         `name:"sign-in-attempts-per-address" default:"60" help:"Attempts from one address, at any account, within the window."`

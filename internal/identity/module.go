@@ -30,8 +30,7 @@ type Deps struct {
 	Pool    *pgxpool.Pool
 	Tenants tenant.Set
 	Now     func() time.Time
-	// SecureCookies says that browsers reach the server over TLS, its own or
-	// that of a proxy in front of it.
+	// SecureCookies says that the server speaks TLS.
 	SecureCookies bool
 	// Demo lets demo users exist.
 	Demo bool
@@ -55,7 +54,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	s := &store{pool: deps.Pool}
 	return &Module{
 		deps: deps, cfg: cfg, store: s,
-		sessions:  &Sessions{store: s, cfg: cfg, secure: deps.SecureCookies, demo: deps.Demo, now: deps.Now},
+		sessions:  &Sessions{store: s, cfg: cfg, secure: deps.SecureCookies || cfg.SecureCookies, demo: deps.Demo, now: deps.Now},
 		tokens:    &tokens{store: s, now: deps.Now},
 		passwords: newPasswords(s, cfg, deps.Demo, deps.Now),
 	}, nil

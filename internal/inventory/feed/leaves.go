@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// maxPaths bounds how many different paths are remembered: a file whose
-	// keys are data would fill memory otherwise.
+	// maxPaths and maxPath bound how many different paths are remembered, and how
+	// long ones: a file whose keys are data would fill memory otherwise.
 	maxPaths = 4096
+	maxPath  = 1024
 	// settled is the row by which every column that the mapping needs must
 	// have shown itself in a file without a header.
 	settled = 100
@@ -73,21 +74,22 @@ func (l *leaves) begin() {
 	l.at = [NumFields]piece{}
 }
 
-// column finds the column of a path, -1 where there are too many paths.
+// column finds the column of a path, -1 for one that is not remembered.
 func (l *leaves) column(path []byte) int {
 	if i, ok := l.byPath[string(path)]; ok {
 		return i
+	}
+	if len(path) > maxPath {
+		return -1
 	}
 	name := strings.ToValidUTF8(string(path), "\ufffd")
 	c := leafColumn{name: name, targets: slices.Clone(l.byName[fold(name)])}
 	if bare := withoutPrefixes(name); l.prefixed && bare != name {
 		c.targets = append(c.targets, l.byName[fold(bare)]...)
 	}
-	if len(l.byPath) >= maxPaths {
-		if len(c.targets) == 0 {
-			return -1
-		}
-		// The mapping's own columns are few, and always remembered.
+	// The mapping's own columns have room left when the others have used up theirs.
+	if n := len(l.cols); n >= 2*maxPaths || n >= maxPaths && len(c.targets) == 0 {
+		return -1
 	}
 	l.byPath[string(path)] = len(l.cols)
 	l.cols = append(l.cols, c)

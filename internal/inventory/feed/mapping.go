@@ -90,6 +90,7 @@ type Mapping struct {
 
 // Layout overrides what Detect would find. Zero values mean detected.
 type Layout struct {
+	// Encoding of a file without byte order mark; a mark that is there wins.
 	Encoding  Encoding
 	Delimiter byte // of CSV and TSV
 	// NoHeader: the first line of CSV and TSV is a row already.

@@ -13,8 +13,9 @@ import (
 // Defaults of the limits.
 const (
 	DefaultMaxRowBytes = 1 << 20
-	// A feed compresses ten to fiftyfold; deflate cannot do more than 1032.
-	maxExpansion = 400
+	// A feed compresses ten to fiftyfold, one row repeated for ever 350-fold, and
+	// deflate ends at 1032.
+	maxExpansion = 200
 	// expansionFloor is what may be expanded before the ratio is looked at:
 	// small files of one repeated line are no attack.
 	expansionFloor = 64 << 20
@@ -32,7 +33,7 @@ type options struct {
 
 // MaxBytes limits the uncompressed size of the file; reading beyond it ends
 // with a *FileError of reason TooLarge. 0, the default, is no limit, but
-// gzip that expands more than 400-fold is refused in any case.
+// gzip that expands more than 200-fold is refused in any case.
 func MaxBytes(n int64) Option { return func(o *options) { o.maxBytes = n } }
 
 // MaxRowBytes limits a single row, line or element; larger ones are refused

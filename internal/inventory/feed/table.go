@@ -35,7 +35,6 @@ type table struct {
 	spans        []span // of the record parsed last, relative to its start
 	count        int    // values in it, which may be more than spans
 	surplus      bool   // a value beyond the spans is not empty
-	escapes      bool   // some value holds doubled quotes
 }
 
 // span is a value's place in its record, without quotes.
@@ -104,9 +103,12 @@ func (t *table) header(o options) error {
 // parse finds the values of the record at the window's start and how many
 // bytes it takes, its line end included. Nothing is consumed.
 func (t *table) parse(quotes bool) (int, outcome) {
+	t.spans, t.count, t.surplus = t.spans[:0], 0, false
+	if n := t.plainLine(); n > 0 {
+		return n, parsed
+	}
 	b := t.w.bytes()
 	i := 0
-	t.spans, t.count, t.surplus, t.escapes = t.spans[:0], 0, false, false
 	for {
 		start, end, escapes, ended := i, 0, false, false
 		literal := !quotes
@@ -166,6 +168,35 @@ func (t *table) parse(quotes bool) (int, outcome) {
 	}
 }
 
+// plainLine parses a line in memory that has no quotes and no lone CR, as most
+// have none. It gives back 0 for any other.
+func (t *table) plainLine() int {
+	b := t.w.bytes()
+	n := bytes.IndexByte(b, '\n')
+	if n < 0 {
+		return 0
+	}
+	line := b[:n]
+	if bytes.IndexByte(line, '"') >= 0 {
+		return 0
+	}
+	if cr := bytes.IndexByte(line, '\r'); cr >= 0 {
+		if cr != n-1 {
+			return 0
+		}
+		line = line[:cr]
+	}
+	start, delim := 0, t.delim
+	for i, c := range line {
+		if c == delim {
+			t.keep(span{start: start, end: i}, line)
+			start = i + 1
+		}
+	}
+	t.keep(span{start: start, end: len(line)}, line)
+	return n + 1
+}
+
 // quoted finds the end of a quoted value whose text begins at i, and the
 // delimiter or line end behind it; next is the record's length where the file
 // ends there.
@@ -221,7 +252,6 @@ func (t *table) quoted(i int) (end, next int, escapes bool, out outcome) {
 func (t *table) keep(s span, b []byte) {
 	if t.count < t.width {
 		t.spans = append(t.spans, s)
-		t.escapes = t.escapes || s.escapes
 	} else if !t.surplus {
 		t.surplus = len(trim(b[s.start:s.end])) > 0
 	}
@@ -350,6 +380,16 @@ func (t *table) value(text string, c int) string {
 }
 
 func trimString(s string) string {
+	if len(s) == 0 || isInk(s[0]) && isInk(s[len(s)-1]) {
+		return s
+	}
+	return trimBlanks(s)
+}
+
+// isInk is true of ASCII that surely needs no trimming.
+func isInk(b byte) bool { return b > ' ' && b < utf8.RuneSelf }
+
+func trimBlanks(s string) string {
 	for len(s) > 0 && isSpace(s[0]) {
 		s = s[1:]
 	}

@@ -358,6 +358,8 @@ func (x *markup) startTag() (done bool, err error) {
 	switch {
 	case !isName(name):
 		return false, x.malformed("%q is no tag; a < in a text is written &lt;", clip(b[:end+1], 40))
+	case len(name) > maxPath:
+		return false, x.malformed("<%s> has a name of %d bytes", clip(name, 40), len(name))
 	case x.ended:
 		return false, x.malformed("<%s> follows the end of the root element", clip(name, 40))
 	case len(x.marks) >= maxDepth:

@@ -184,3 +184,64 @@ func TestEveryMethodEqualsBruteForceOnCrowds(t *testing.T) {
 		}
 	}
 }
+
+// Clusters survive a forgotten pair of cells in most points; this does not.
+func TestEveryNeighbourIsInACellThatIsVisitedOnce(t *testing.T) {
+	for dims := 2; dims <= 4; dims++ {
+		for seed := range uint64(8) {
+			t.Run(fmt.Sprintf("%d dimensions/%d", dims, seed), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, uint64(dims)))
+				const n = 1500
+				columns := Columns{Layers: []Layer{{Codes: make([]uint32, n)}}}
+				for i := range n {
+					columns.Layers[0].Codes[i] = uint32(r.IntN(2))
+				}
+				for range dims {
+					values := make([]float64, n)
+					for i := range values {
+						values[i] = r.Float64() * 4
+					}
+					columns.Dimensions = append(columns.Dimensions, Dimension{Values: values})
+				}
+				tr := &tracker{ctx: t.Context()}
+				points, err := distinct(columns, tr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := newBall(1)
+				trees, err := newTreeCells(points, b, 5, tr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				built := map[Method]*cells{Tree: trees}
+				if dims <= gridDims {
+					if built[Grid], err = newGrid(points, b, 5, tr); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for method, c := range built {
+					visits := map[[2]int32]int{}
+					c.pairs(tr, func(x, y int32) { visits[[2]int32{min(x, y), max(x, y)}]++ })
+					for p := range int32(n) {
+						for q := range p {
+							x, y := c.cellOf[p], c.cellOf[q]
+							near := points.layer[p] == points.layer[q] && b.near(points.at(p), points.at(q))
+							if x == y {
+								if !near {
+									t.Fatalf("method %q: points %d and %d share a cell and are not neighbours", method, p, q)
+								}
+							} else if near && visits[[2]int32{min(x, y), max(x, y)}] == 0 {
+								t.Fatalf("method %q: points %d and %d are neighbours in cells that are not visited together", method, p, q)
+							}
+						}
+					}
+					for pair, times := range visits {
+						if times != 1 || pair[0] == pair[1] {
+							t.Fatalf("method %q: cells %v are visited %d times", method, pair, times)
+						}
+					}
+				}
+			})
+		}
+	}
+}

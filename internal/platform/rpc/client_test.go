@@ -402,7 +402,7 @@ func serveRaw(t *testing.T, h http.Handler) string {
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	go func() { _ = srv.Serve(ln) }()
-	t.Cleanup(func() { srv.Close() })
+	t.Cleanup(func() { _ = srv.Close() })
 	return "http://" + ln.Addr().String()
 }
 
@@ -412,7 +412,9 @@ func TestConnectionsThatAreRefusedAreRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := ln.Addr().String()
-	ln.Close()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
 	metrics := telemetry.NewMetrics()
 	c, err := rpc.NewClient(rpc.ClientConfig{BaseURL: "http://" + addr, Policy: quick()}, metrics)
 	if err != nil {
@@ -461,7 +463,9 @@ func TestAddressesBehindAreNotPassedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := &running{url: "http://" + ln.Addr().String()}
-	ln.Close()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
 	policy := quick()
 	policy.Attempts, policy.BreakerCalls = 1, 3
 	behind := clientOf(t, gone, policy, nil)

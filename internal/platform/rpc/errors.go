@@ -198,7 +198,6 @@ func writeHTTPError(w http.ResponseWriter, out *connect.Error, err error, reques
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	// A client that is gone does not need its error.
 	_ = json.NewEncoder(w).Encode(httpError{Code: out.Code().String(), Message: out.Message(), RequestID: requestID})

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -229,7 +230,7 @@ func TestCSRF(t *testing.T) {
 			}
 			res.Body.Close()
 			// What is admitted meets validation or the empty handler: 400 or 501.
-			refused := res.StatusCode == 403 || res.StatusCode == 405 || res.StatusCode == 415
+			refused := slices.Contains([]int{http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType}, res.StatusCode)
 			if refused != c.refused {
 				t.Errorf("status %d", res.StatusCode)
 			}
@@ -252,7 +253,7 @@ func TestTokensNeedNoCSRFAndNeverFallBackToTheCookie(t *testing.T) {
 		"empty bearer":             {"Bearer ", 401},
 		"scheme in another letter": {"bearer operator", 400},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+inventoryv1connect.FeedServiceCancelFeedProcedure, strings.NewReader("{}"))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+inventoryv1connect.FeedServiceCancelFeedProcedure, strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,9 +267,12 @@ func TestTokensNeedNoCSRFAndNeverFallBackToTheCookie(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res.Body.Close()
-		if res.StatusCode != c.want {
-			t.Errorf("%s: status %d, want %d", name, res.StatusCode, c.want)
+		body, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != c.want {
+			t.Errorf("%s: status %d, want %d; %v", name, res.StatusCode, c.want, err)
+		}
+		if c.want == 401 && !strings.Contains(string(body), "this credential is not valid") {
+			t.Errorf("%s: %s", name, body)
 		}
 	}
 }

@@ -328,7 +328,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}
 	if got := commonName(); got != "first" {
@@ -368,7 +368,7 @@ func TestHealthByGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	client := healthv1.NewHealthClient(conn)
 	status := func(service string) string {
 		res, err := client.Check(t.Context(), &healthv1.HealthCheckRequest{Service: service})
@@ -513,7 +513,7 @@ func TestManyRequestsOnOneConnectionKeepTheirIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(res.Body)
-		if err != nil || !strings.Contains(string(got), fmt.Sprintf(`"error":"id-%d"`, i)) || res.Header.Get("X-Request-Id") != fmt.Sprintf("id-%d", i) {
+		if err = errors.Join(err, res.Body.Close()); err != nil || !strings.Contains(string(got), fmt.Sprintf(`"error":"id-%d"`, i)) || res.Header.Get("X-Request-Id") != fmt.Sprintf("id-%d", i) {
 			t.Errorf("answer %d: %s, %v", i, got, err)
 		}
 	}

@@ -165,6 +165,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPH
 	c := &call{id: requestID(r.Header), method: m}
 	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), stall: s.cfg.StallTimeout}
 	rw.Header().Set(RequestIDHeader, c.id)
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
+	if m.Permission != auth.Public {
+		// One caller's rows are not for a cache; a route that knows better says so.
+		rw.Header().Set("Cache-Control", "no-store")
+	}
 	s.inFlight.Inc()
 	defer func() {
 		// net/http asks for == here; an aborted answer is no defect.

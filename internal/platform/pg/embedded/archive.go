@@ -21,8 +21,6 @@ import (
 const (
 	maxUnpacked    = 1 << 30
 	maxUnpackFiles = 50_000
-	// The archives are made with xz -9, whose window is 64 MiB.
-	maxWindow = 128 << 20
 )
 
 // unpackJar unpacks the one .txz archive that the jar holds into dir.
@@ -48,14 +46,19 @@ func unpackJar(jar *os.File, size int64, dir string) error {
 	return errors.New("the jar holds no .txz archive")
 }
 
-// unpackTXZ unpacks a tar archive compressed with xz into dir. What an entry
-// would put outside dir is an error, and so is any kind of entry but folders,
-// files and symbolic links.
+// unpackTXZ unpacks a tar archive compressed with xz into dir; see unpackTar.
 func unpackTXZ(r io.Reader, dir string) error {
-	plain, err := xz.ReaderConfig{DictCap: maxWindow}.NewReader(bufio.NewReaderSize(r, 1<<20))
+	plain, err := xz.NewReader(bufio.NewReaderSize(r, 1<<20))
 	if err != nil {
 		return fmt.Errorf("read xz: %w", err)
 	}
+	return unpackTar(plain, dir)
+}
+
+// unpackTar unpacks a tar archive into dir. What an entry would put outside dir
+// is an error, and so is any kind of entry but folders, files and symbolic
+// links.
+func unpackTar(r io.Reader, dir string) error {
 	// A root refuses to leave dir, also by way of a link unpacked before.
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -63,7 +66,7 @@ func unpackTXZ(r io.Reader, dir string) error {
 	}
 	defer root.Close()
 	var written, entries int64
-	for archive := tar.NewReader(plain); ; {
+	for archive := tar.NewReader(r); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return nil

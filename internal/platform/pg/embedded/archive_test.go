@@ -27,7 +27,19 @@ func tarXZ(t testing.TB, entries ...tar.Header) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive := tar.NewWriter(compressed)
+	if _, err := compressed.Write(tarOf(t, entries...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := compressed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func tarOf(t testing.TB, entries ...tar.Header) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	archive := tar.NewWriter(&out)
 	for _, header := range entries {
 		content := ""
 		if header.Typeflag == tar.TypeReg {
@@ -41,7 +53,7 @@ func tarXZ(t testing.TB, entries ...tar.Header) []byte {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(archive.Close(), compressed.Close()); err != nil {
+	if err := archive.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -145,16 +157,16 @@ func TestUnpackRefuses(t *testing.T) {
 }
 
 func FuzzUnpack(f *testing.F) {
-	f.Add(tarXZ(f, tar.Header{Name: "bin/initdb", Typeflag: tar.TypeReg, Mode: 0o755}))
-	f.Add(tarXZ(f, tar.Header{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"}, tar.Header{Name: "a/c", Typeflag: tar.TypeReg}))
-	f.Add([]byte("\xfd7zXZ\x00"))
+	f.Add(tarOf(f, tar.Header{Name: "bin/initdb", Typeflag: tar.TypeReg, Mode: 0o755}))
+	f.Add(tarOf(f, tar.Header{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"}, tar.Header{Name: "a/c", Typeflag: tar.TypeReg}))
+	f.Add(tarOf(f, tar.Header{Name: "a/b", Typeflag: tar.TypeDir}, tar.Header{Name: "a/l", Typeflag: tar.TypeSymlink, Linkname: "../a"}))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		parent := t.TempDir()
 		dir := filepath.Join(parent, "out")
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		_ = unpackTXZ(bytes.NewReader(content), dir)
+		_ = unpackTar(bytes.NewReader(content), dir)
 		entries, err := os.ReadDir(parent)
 		if err != nil || len(entries) != 1 {
 			t.Errorf("%d entries beside the folder (%v)", len(entries)-1, err)
@@ -327,5 +339,56 @@ func TestWrongBinDir(t *testing.T) {
 	}
 	if _, err := Start(t.Context(), Config{DataDir: t.TempDir(), BinDir: t.TempDir()}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("with an empty folder: %v", err)
+	}
+}
+
+func TestMuslOnly(t *testing.T) {
+	for name, test := range map[string]struct {
+		files []string
+		want  bool
+	}{
+		"Alpine":                     {[]string{"lib/ld-musl-x86_64.so.1"}, true},
+		"Debian":                     {[]string{"lib64/ld-linux-x86-64.so.2"}, false},
+		"Debian with musl beside it": {[]string{"lib/ld-musl-x86_64.so.1", "lib64/ld-linux-x86-64.so.2"}, false},
+		"arm64":                      {[]string{"lib/ld-linux-aarch64.so.1"}, false},
+		"macOS":                      {nil, false},
+	} {
+		root := t.TempDir()
+		for _, file := range test.files {
+			path := filepath.Join(root, file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := muslOnly(root); got != test.want {
+			t.Errorf("%s runs only musl's: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestRuntimeDir(t *testing.T) {
+	dir := t.TempDir()
+	for name, test := range map[string]struct{ parent, want string }{
+		"too long":    {filepath.Join(dir, strings.Repeat("x", 100)), "at most"},
+		"not there":   {filepath.Join(dir, "nowhere"), "nowhere"},
+		"has a comma": {filepath.Join(dir, "a,b"), "a,b"},
+	} {
+		if name != "not there" {
+			if err := os.Mkdir(test.parent, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := runtimeDir(Config{DataDir: "/data", RuntimeDir: test.parent})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	one, err := runtimeDir(Config{DataDir: "/data", RuntimeDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := runtimeDir(Config{DataDir: "/data2", RuntimeDir: dir})
+	if err != nil || one == other {
+		t.Errorf("two data folders share %s (%v)", one, err)
 	}
 }

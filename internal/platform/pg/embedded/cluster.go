@@ -96,10 +96,21 @@ func (c cluster) create(ctx context.Context, volatile bool) error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(making))
 	}
-	if err := os.Rename(making, c.pgdata); err != nil {
+	// Were the new name lost with the machine's power, the next start would
+	// take the folder, and what is in it by then, for a half-made one.
+	if err := errors.Join(os.Rename(making, c.pgdata), syncDir(filepath.Dir(c.pgdata))); err != nil {
 		return fmt.Errorf("put data folder in place: %w", err)
 	}
 	return nil
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // newPrefix names data folders that are being made.

@@ -114,7 +114,18 @@ func (f fetcher) fetch(ctx context.Context, major int) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("no programs of PostgreSQL %d are published for %s", major, platform)
 	}
+	if muslOnly("/") {
+		return "", errors.New("the published programs need glibc, and this system has musl")
+	}
 	return f.get(ctx, a, mavenPlatform[platform])
+}
+
+// muslOnly says that a Linux system below root runs no program made for glibc,
+// as Alpine does not.
+func muslOnly(root string) bool {
+	musl, _ := filepath.Glob(filepath.Join(root, "lib", "ld-musl-*.so.1")) // the only error is a malformed pattern
+	glibc, _ := filepath.Glob(filepath.Join(root, "lib*", "ld-linux*.so.*"))
+	return len(musl) > 0 && len(glibc) == 0
 }
 
 func (f fetcher) get(ctx context.Context, a artifact, platform string) (string, error) {

@@ -183,9 +183,11 @@ func (s *Server) spawn() error {
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = in, in
 	cmd.SysProcAttr = attributes(c.account, c.confined)
+	logged := make(chan struct{})
 	go func() {
 		s.log.read(out)
 		out.Close()
+		close(logged)
 	}()
 	started := make(chan error, 1)
 	go func() {
@@ -199,6 +201,12 @@ func (s *Server) spawn() error {
 			return
 		}
 		s.exit = cmd.Wait()
+		// Its last words tell why it ended. Children that outlive a killed
+		// server keep the pipe open, and are not waited for.
+		select {
+		case <-logged:
+		case <-time.After(200 * time.Millisecond):
+		}
 		if !s.stopping.Load() {
 			s.release()
 		}

@@ -102,6 +102,9 @@ func upgrade(ctx context.Context, cfg Config, major int) (err error) {
 	if err := os.Rename(fresh.cluster.pgdata, old.cluster.pgdata); err != nil {
 		return errors.Join(fmt.Errorf("put the new data in place: %w", err), os.Rename(kept, old.cluster.pgdata))
 	}
+	if err := syncDir(old.cfg.DataDir); err != nil {
+		return fmt.Errorf("put the new data in place: %w", err)
+	}
 	cfg.Logger.Info("postgres upgraded", slog.Int("from", before), slog.Int("to", major), slog.String("old_data", kept))
 	return nil
 }
