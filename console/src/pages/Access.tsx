@@ -25,7 +25,7 @@ const userColumns: Column<User>[] = [
   { key: 'role', title: 'Role', width: 110, value: (user) => roleLabel(user.role) },
   { key: 'merchant', title: 'Merchant', width: 130, value: (user) => user.merchantId, phone: false, cell: (user) => user.merchantId || 'All' },
   { key: 'state', title: 'State', width: 110, value: (user) => (user.disabled ? 'Disabled' : 'Active'), cell: (user) => <State word={user.disabled ? { label: 'Disabled', tone: 'quiet' } : { label: 'Active', tone: 'ok' }} /> },
-  { key: 'since', title: 'Since', width: 120, value: (user) => toDate(user.createdAt)?.toISOString(), cell: (user) => <When at={user.createdAt} />, phone: false },
+  { key: 'since', title: 'Since', width: 136, value: (user) => toDate(user.createdAt)?.toISOString(), cell: (user) => <When at={user.createdAt} />, phone: false },
 ];
 
 export function Access() {
@@ -123,8 +123,8 @@ function Tokens() {
     { key: 'id', title: 'Token id', width: 150, value: (token) => token.tokenId, cell: (token) => <CopyId id={token.tokenId} what="Token id" />, phone: false },
     { key: 'role', title: 'Role', width: 110, value: (token) => roleLabel(token.role), phone: false },
     { key: 'merchant', title: 'Merchant', width: 130, value: (token) => token.merchantId, cell: (token) => token.merchantId || 'All', phone: false },
-    { key: 'used', title: 'Last used', width: 120, value: (token) => toDate(token.lastUsedAt)?.toISOString(), cell: (token) => <When at={token.lastUsedAt} empty="Never" />, phone: false },
-    { key: 'expires', title: 'Expires', width: 120, value: (token) => toDate(token.expiresAt)?.toISOString(), cell: (token) => <When at={token.expiresAt} empty="Never" /> },
+    { key: 'used', title: 'Last used', width: 136, value: (token) => toDate(token.lastUsedAt)?.toISOString(), cell: (token) => <When at={token.lastUsedAt} empty="Never" />, phone: false },
+    { key: 'expires', title: 'Expires', width: 136, value: (token) => toDate(token.expiresAt)?.toISOString(), cell: (token) => <When at={token.expiresAt} empty="Never" /> },
     ...(mayWrite
       ? [{ key: 'revoke', title: 'Revoke', width: 96, value: () => '', cell: (token: Token) => <Button size="compact-xs" variant="default" aria-label={`Revoke ${token.name}`} onClick={() => setRevoking(token)}>Revoke</Button> }]
       : []),

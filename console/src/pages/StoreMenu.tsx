@@ -94,7 +94,7 @@ function Menu({ merchantId, storeId, data }: { merchantId: string; storeId: stri
                     <div className={css.item}>
                       <div className={css.itemName}>
                         <Link to="/inventory/items/$merchantId/$storeId/$itemId" params={{ merchantId, storeId, itemId: line.item.itemId }}>{line.item.name}</Link>
-                        <span className={surface.second}> {[line.item.brand, line.item.size].filter(Boolean).join(' · ')}</span>
+                        <span className={surface.second}> {[line.item.name.startsWith(line.item.brand) ? '' : line.item.brand, line.item.size].filter(Boolean).join(' · ')}</span>
                       </div>
                       {line.item.availability < 0.6 && <span className={surface.second}>Likely there: {formatShare(line.item.availability, 1)}</span>}
                       <div className={`${css.price} tabular`}>
