@@ -44,7 +44,7 @@ it('shows a merchant their own rows alone, and nothing that they may not do', as
 
 it('answers at the top of a hidden item why nobody sees it', async () => {
   const { world, router } = open('/today', operator);
-  const item = world.items.find((one) => one.hiddenReason === 'predicted_out')!;
+  const item = world.items.find((one) => one.hiddenReason === 'predicted_out_of_stock')!;
   await screen.findByRole('heading', { level: 1, name: 'Today' }, wait);
   await router.navigate({ to: '/inventory/items/$merchantId/$storeId/$itemId', params: { merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId } });
   await screen.findByText('Hidden because shoppers would probably not find it on the shelf.', undefined, wait);

@@ -18,7 +18,7 @@ export const visibilities: Record<string, Visibility> = {
 
 export function itemWord(item: Item): Word {
   if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
-  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'held' ? 'warn' : 'bad' };
+  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'no_good_price' && item.holdId ? 'warn' : 'bad' };
 }
 
 function columnsFor(filter: ItemFilter): Column<Item>[] {

@@ -1,4 +1,4 @@
-import { Button, Modal, NumberInput, PasswordInput, Select, Tabs, TextInput } from '@mantine/core';
+import { Button, NumberInput, PasswordInput, Select, Tabs, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -9,6 +9,7 @@ import { useMay } from '../app/useCaller';
 import { Role, type Token, type User } from '../gen/bodega/identity/v1/identity_pb';
 import { Command, CopyId, Empty, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column } from '../ui/DataTable';
+import { Dialog } from '../ui/Dialog';
 import { toDate } from '../ui/format';
 import { IconKey, IconPlus, IconUsers } from '../ui/icons';
 import { Card, Notice, PageHead, State, surface } from '../ui/surface';
@@ -85,7 +86,7 @@ function AddPerson({ onClose }: { onClose: () => void }) {
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title="Add a person" closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title="Add a person">
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
         <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
@@ -95,7 +96,7 @@ function AddPerson({ onClose }: { onClose: () => void }) {
         {role === Role.MERCHANT && <MerchantPicker label="Merchant" required value={merchantId} onChange={setMerchantId} />}
         <Button type="submit" loading={form.busy} disabled={role === Role.MERCHANT && !merchantId}>Add the person</Button>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -165,7 +166,7 @@ function MakeToken({ onClose }: { onClose: () => void }) {
     setSecret(made.secret);
   });
   return (
-    <Modal opened onClose={onClose} title={secret ? `Token ${name}` : 'Make a token'} closeOnClickOutside={!secret} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title={secret ? `Token ${name}` : 'Make a token'} keepOpen={secret !== ''}>
       {secret ? (
         <div className={surface.stack} style={{ gap: 16 }}>
           <Notice tone="warn" title="This is the only time that the secret is shown">Only its hash is kept. Copy it to where the program reads it.</Notice>
@@ -182,7 +183,7 @@ function MakeToken({ onClose }: { onClose: () => void }) {
           <Button type="submit" loading={form.busy} disabled={role === Role.MERCHANT && !merchantId}>Make the token</Button>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -202,7 +203,7 @@ function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
     }
   };
   return (
-    <Modal opened onClose={onClose} title={`Revoke ${token.name}?`} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title={`Revoke ${token.name}?`}>
       <div className={surface.stack} style={{ gap: 16 }}>
         <p>Whatever carries it stops working at once. This cannot be undone; a new token would have another secret.</p>
         <div className={surface.actions}>
@@ -210,6 +211,6 @@ function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
           <Button variant="default" onClick={onClose}>Keep it</Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

@@ -113,8 +113,8 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
               label: hiddenReasonLabel(reason.reason),
               value: Number(reason.items),
               tone: reasonTone(reason.reason),
-              href: reason.reason === 'held' ? '/inventory/holds' : '/inventory/items',
-              search: { ...(search.merchant ? { merchant: search.merchant } : {}), ...(reason.reason === 'held' ? {} : { visibility: 'hidden', filter: hiddenReasonLabel(reason.reason) }) },
+              href: '/inventory/items',
+              search: { ...(search.merchant ? { merchant: search.merchant } : {}), visibility: 'hidden', filter: hiddenReasonLabel(reason.reason) },
             }))}
           />
         )}
@@ -141,7 +141,7 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
 }
 
 function reasonTone(reason: string): Tone {
-  return reason === 'held' ? 'warn' : reason === 'no_price' ? 'bad' : reason === 'predicted_out' ? 'info' : 'quiet';
+  return reason === 'no_good_price' ? 'bad' : reason === 'predicted_out_of_stock' ? 'info' : 'quiet';
 }
 
 function OverviewSkeleton() {

@@ -28,7 +28,7 @@ export function StoreMenu({ merchantId, storeId }: { merchantId: string; storeId
   if (data.categories.every((category) => category.items.length === 0)) {
     return (
       <Card flush>
-        <Empty icon={<IconMenu size={32} />} title="Shoppers see nothing here yet" command={`bodega menu get --merchant ${merchantId} --store ${storeId}`}>
+        <Empty icon={<IconMenu size={32} />} title="Shoppers see nothing here yet" command={`bodega feed submit --merchant ${merchantId} --store ${storeId} --kind full FILE`}>
           The menu appears when a feed has been applied and at least one item is shown.
         </Empty>
       </Card>
