@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type PluginOption } from 'vite';
 import { precompress } from './precompress';
@@ -17,6 +18,9 @@ export default defineConfig(async ({ mode }) => {
       : { '/v1': backend, '^/bodega\\..*': backend };
   return {
     plugins,
+    resolve: {
+      alias: [{ find: /^.*\/buf\/validate\/validate_pb$/, replacement: fileURLToPath(new URL('src/api/validateFile.ts', import.meta.url)) }],
+    },
     server: { proxy },
     preview: { proxy },
     html: { cspNonce: '__BODEGA_NONCE__' },

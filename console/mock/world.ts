@@ -86,11 +86,11 @@ function addItems(world: World, store: Store, count: number, nowMs: number, rand
     });
     if (random.next() < 0.06) item.regularPriceMinor = price + BigInt(20 + random.int(150));
     const fate = random.next();
-    if (emptying ? fate < 0.71 : fate < 0.03) hide(item, 'predicted_out', 0.08 + random.next() * 0.2);
-    else if (fate < (emptying ? 0.75 : 0.055)) hide(item, 'unavailable', 0);
+    if (emptying ? fate < 0.71 : fate < 0.03) hide(item, 'predicted_out_of_stock', 0.08 + random.next() * 0.2);
+    else if (fate < (emptying ? 0.75 : 0.055)) hide(item, 'merchant_out_of_stock', 0);
     else if (fate < (emptying ? 0.77 : 0.07)) hide(item, 'delisted', 0);
     else if (fate < (emptying ? 0.78 : 0.077)) {
-      hide(item, 'no_price', 0.9);
+      hide(item, 'no_good_price', 0.9);
       item.priceMinor = undefined;
     } else if (fate < (emptying ? 0.8 : 0.092)) hold(world, item, nowMs, random);
     world.items.push(item);
@@ -109,7 +109,7 @@ function hold(world: World, item: Item, nowMs: number, random: ReturnType<typeof
   const after = hundredfold ? before * 100n : BigInt(Math.round(Number(before) * (1.6 + random.next() * 1.8)));
   const made = create(HoldSchema, {
     holdId: `hold-${String(world.holds.length + 1).padStart(6, '0')}`, merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId, itemName: item.name,
-    guard: hundredfold ? 'off_median' : 'price_jump', beforeMinor: before, afterMinor: after, medianMinor: before + BigInt(random.int(20)), currency: item.currency,
+    guard: hundredfold ? 'power_of_ten' : 'price_jump_previous', beforeMinor: before, afterMinor: after, medianMinor: before + BigInt(random.int(20)), currency: item.currency,
     feedId: item.feedId, row: item.row, state: 'open', storeName: item.storeName, merchantName: item.merchantName,
     detail: hundredfold ? 'The price is 100 times the last one and 98 times the median of the merchant’s other stores.' : 'The price moved further than this store’s limit of 50% in one feed.',
     createdAt: timestampFromMs(nowMs - random.int(6 * hour)),

@@ -47,6 +47,9 @@ export function toProblem(error: unknown): Problem {
       notFound: error.status === 404,
     };
   }
+  if (error instanceof Error && !(error instanceof ConnectError) && !(error instanceof TypeError && /fetch|network/i.test(error.message))) {
+    return { title: 'This page broke', detail: `${error.message}. Nothing was changed at the server.`, requestId: '', retryable: true, notFound: false };
+  }
   const connect = ConnectError.from(error);
   const unreachable = connect.code === Code.Unknown && connect.cause instanceof TypeError;
   return {

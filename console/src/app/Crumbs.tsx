@@ -3,7 +3,7 @@ import { Link, useMatches } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { shortenId } from '../ui/format';
 import { IconChevronRight } from '../ui/icons';
-import { storesQuery } from './queries';
+import { itemStoryQuery, storesQuery } from './queries';
 import css from './Shell.module.css';
 
 interface Place {
@@ -16,12 +16,14 @@ export function Crumbs() {
   const matches = useMatches();
   // The names of stores are used where they happen to be known: a crumb is no reason to fetch.
   const { data: stores } = useQuery({ ...storesQuery(), enabled: false });
+  const itemParams = matches.at(-1)?.params as Record<string, string | undefined> | undefined;
+  const { data: itemStory } = useQuery({ ...itemStoryQuery(itemParams?.merchantId ?? '', itemParams?.storeId ?? '', itemParams?.itemId ?? ''), enabled: false });
   const places: Place[] = [];
   for (const match of matches) {
     const { crumb, crumbTo } = match.staticData;
     const params = match.params as Record<string, string | undefined>;
     const { merchantId = '', storeId = '', itemId = '', feedId = '' } = params;
-    const storeName = stores?.find((one) => one.merchantId === merchantId && one.storeId === storeId)?.name ?? storeId;
+    const storeName = stores?.find((one) => one.merchantId === merchantId && one.storeId === storeId)?.name ?? (itemStory?.item?.storeName || `Store ${storeId}`);
     if (!crumb) continue;
     if (crumb === 'feed') places.push({ name: 'Feeds', to: '/inventory/feeds' }, { name: shortenId(feedId) });
     else if (crumb === 'store') places.push({ name: 'Stores', to: '/inventory/stores' }, { name: storeName });
@@ -29,7 +31,7 @@ export function Crumbs() {
       places.push(
         { name: 'Stores', to: '/inventory/stores' },
         { name: storeName, to: `/inventory/stores/${encodeURIComponent(merchantId)}/${encodeURIComponent(storeId)}` },
-        { name: itemId },
+        { name: itemStory?.item?.name || itemId },
       );
     } else places.push({ name: crumb, to: crumbTo });
   }

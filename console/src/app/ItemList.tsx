@@ -18,7 +18,7 @@ export const visibilities: Record<string, Visibility> = {
 
 export function itemWord(item: Item): Word {
   if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
-  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'held' ? 'warn' : 'bad' };
+  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'no_good_price' && item.holdId ? 'warn' : 'bad' };
 }
 
 function columnsFor(filter: ItemFilter): Column<Item>[] {
@@ -44,7 +44,7 @@ function columnsFor(filter: ItemFilter): Column<Item>[] {
     { key: 'category', title: 'Category', width: 120, grow: 1, value: (item) => item.category, phone: false },
     { key: 'store', title: 'Store', width: 120, grow: 1, value: (item) => item.storeName || item.storeId, phone: false, optional: filter.storeId !== '' },
     { key: 'availability', title: 'Likely there', width: 96, align: 'end', value: (item) => item.availability, cell: (item) => formatShare(item.availability, 1), phone: false },
-    { key: 'updated', title: 'Updated', width: 124, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
+    { key: 'updated', title: 'Updated', width: 136, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
     { key: 'id', title: 'Item id', width: 130, value: (item) => item.itemId, cell: (item) => <code>{item.itemId}</code>, optional: true },
     { key: 'gtin', title: 'Barcode', width: 140, value: (item) => item.gtin, optional: true },
     { key: 'merchant', title: 'Merchant', width: 130, value: (item) => item.merchantName || item.merchantId, optional: true },

@@ -84,7 +84,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   };
 
   return (
-    <Modal opened onClose={onClose} withCloseButton={false} padding={0} size={600} yOffset="12dvh" centered={false} aria-label="Find anything or run an action">
+    <Modal opened onClose={onClose} withCloseButton={false} padding={0} size={600} yOffset="12dvh" centered={false} attributes={{ content: { 'aria-label': 'Find anything or run an action' } }}>
       <div className={css.line}>
         <IconSearch size={18} aria-hidden />
         <input

@@ -6,7 +6,8 @@ import { Notice, surface } from '../ui/surface';
 export function RouteProblem({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
   return (
-    <main style={{ padding: 24, maxWidth: 720, margin: '0 auto' }}>
+    <div style={{ padding: 24, maxWidth: 720, margin: '0 auto' }}>
+      <h1 className="unseen">This page could not be opened</h1>
       <ProblemNotice
         error={error}
         retry={() => {
@@ -14,16 +15,16 @@ export function RouteProblem({ error, reset }: ErrorComponentProps) {
           void router.invalidate();
         }}
       />
-    </main>
+    </div>
   );
 }
 
 export function NotFound() {
   return (
-    <div style={{ padding: 24, maxWidth: 720, margin: '0 auto' }}>
-      <Notice tone="quiet" title="There is no such page" action={<Link to="/today" className={surface.linkButton}>Go to Today</Link>}>
+    <main style={{ padding: 24, maxWidth: 720, margin: '0 auto' }}>
+      <Notice tone="quiet" title={<h1 style={{ font: 'inherit' }}>There is no such page</h1>} action={<Link to="/today" className={surface.linkButton}>Go to Today</Link>}>
         The address may be from an older version, or mistyped.
       </Notice>
-    </div>
+    </main>
   );
 }

@@ -1,4 +1,4 @@
-import { ActionIcon, Drawer, Kbd, Menu, SegmentedControl, Tooltip, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, CloseButton, Drawer, Kbd, Menu, SegmentedControl, Tooltip, useMantineColorScheme } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
@@ -43,7 +43,11 @@ export function Shell() {
           </Tooltip>
         </div>
       </aside>
-      <Drawer opened={drawer} onClose={() => setDrawer(false)} size={264} title="Bodega" closeButtonProps={{ 'aria-label': 'Close the navigation' }}>
+      <Drawer opened={drawer} onClose={() => setDrawer(false)} size={264} withCloseButton={false} attributes={{ content: { 'aria-label': 'Navigation' } }}>
+        <div className={css.drawerHead}>
+          <Brand folded={false} />
+          <CloseButton aria-label="Close the navigation" onClick={() => setDrawer(false)} />
+        </div>
         <Nav folded={false} />
       </Drawer>
       <div className={css.main}>
@@ -59,10 +63,10 @@ export function Shell() {
               </span>
             )}
             {caller?.demo && !test && <span className={css.demoBadge}>Demo data</span>}
-            <button type="button" className={css.find} onClick={() => setPalette(true)} aria-label="Find anything or run an action" aria-keyshortcuts="Control+K">
+            <button type="button" className={css.find} onClick={() => setPalette(true)} aria-keyshortcuts="Control+K">
               <IconSearch size={16} aria-hidden />
               <span className={css.findText}>Find anything</span>
-              <Kbd size="xs" className={css.findText}>Ctrl K</Kbd>
+              <Kbd size="xs" className={css.findKeys} aria-hidden>Ctrl K</Kbd>
             </button>
             <AccountMenu />
           </div>

@@ -31,13 +31,14 @@ export function MerchantPicker({ value, onChange, label, required }: PickerProps
 
 /** Chooses one store of a merchant. */
 export function StorePicker({ merchantId, value, onChange, label, placeholder }: PickerProps & { merchantId: string; placeholder?: string }) {
-  const { data: stores } = useQuery(storesQuery(merchantId));
+  // Without a merchant the ids would collide: every merchant numbers its stores from 1.
+  const { data: stores } = useQuery({ ...storesQuery(merchantId), enabled: merchantId !== '' });
   return (
     <Select
       label={label}
       aria-label={label ? undefined : 'Store'}
       placeholder={placeholder ?? 'All stores'}
-      data={(stores ?? []).map((store) => ({ value: store.storeId, label: store.name === store.storeId ? store.name : `${store.name} (${store.storeId})` }))}
+      data={(merchantId ? (stores ?? []) : []).map((store) => ({ value: store.storeId, label: store.name === store.storeId ? store.name : `${store.name} (${store.storeId})` }))}
       value={value ?? null}
       onChange={(next) => onChange(next ?? undefined)}
       clearable

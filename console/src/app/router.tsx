@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect, retainSearchParams } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect, retainSearchParams, type RouterHistory } from '@tanstack/react-router';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { setTenant } from '../api/session';
 import { callerQuery, queryClient } from './queries';
@@ -171,9 +171,10 @@ const tree = root.addChildren([
   ]),
 ]);
 
-export function makeRouter() {
+export function makeRouter(history?: RouterHistory) {
   return createRouter({
     routeTree: tree,
+    history,
     parseSearch,
     stringifySearch,
     defaultPreload: 'intent',

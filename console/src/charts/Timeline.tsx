@@ -85,7 +85,10 @@ export function Timeline({ label, at, series, unit, height = 180, hovered, onHov
           {series.map((one) => {
             const usual = one.showUsual ? usualRange(one.values) : undefined;
             return usual && (
-              <rect key={one.label} className={css.usual} x={margin.left} width={plotWidth} y={y(Math.min(usual.high, top))} height={Math.max(y(usual.low) - y(usual.high), 1)} />
+              <g key={one.label}>
+                <rect className={css.usual} x={margin.left} width={plotWidth} y={y(Math.min(usual.high, top))} height={Math.max(y(usual.low) - y(usual.high), 1)} />
+                <text className={css.usualLabel} x={width - margin.right} y={y(usual.high) - 4} textAnchor="end">usual range</text>
+              </g>
             );
           })}
           {series.map((one) => (

@@ -8,6 +8,8 @@ export interface Part {
   label: string;
   value: number;
   tone: Tone;
+  /** Tells two parts of the same tone apart. */
+  faint?: boolean;
 }
 
 /** One whole as a bar of its parts, each with its number below. */
@@ -20,7 +22,7 @@ export function StackedBar({ label, parts }: { label: string; parts: readonly Pa
         parts
           .filter((part) => part.value > 0)
           .map((part) => (
-            <div key={part.label} className={`${css.segment} ${css[part.tone]}`} style={{ flexGrow: part.value }} title={`${part.label}: ${formatCount(part.value)}`} />
+            <div key={part.label} className={`${css.segment} ${css[part.tone]}`} data-faint={part.faint || undefined} style={{ flexGrow: part.value }} title={`${part.label}: ${formatCount(part.value)}`} />
           ))}
     </div>
   );
@@ -32,7 +34,7 @@ export function PartNumbers({ parts, total }: { parts: readonly Part[]; total: n
       {parts.map((part) => (
         <div key={part.label} className={css.part}>
           <dt className={css.partLabel}>
-            <span className={`${css.swatch} ${css[part.tone]}`} aria-hidden />
+            <span className={`${css.swatch} ${css[part.tone]}`} data-faint={part.faint || undefined} aria-hidden />
             {part.label}
           </dt>
           <dd>
@@ -67,7 +69,7 @@ export function BarList({ bars, total, unit }: { bars: readonly Bar[]; total: nu
               <span className={css.barLabel}>{bar.label}</span>
               <span className={css.barValue}>
                 {formatCount(bar.value)} <span className="unseen">{unit}</span>
-                {formatShare(bar.value, total)}
+                <span className={css.barShare}>{formatShare(bar.value, total)}</span>
               </span>
             </span>
             <span className={css.barTrack} aria-hidden>

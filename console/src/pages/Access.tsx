@@ -1,4 +1,4 @@
-import { Button, Modal, NumberInput, PasswordInput, Select, Tabs, TextInput } from '@mantine/core';
+import { Button, NumberInput, PasswordInput, Select, Tabs, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -9,6 +9,7 @@ import { useMay } from '../app/useCaller';
 import { Role, type Token, type User } from '../gen/bodega/identity/v1/identity_pb';
 import { Command, CopyId, Empty, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column } from '../ui/DataTable';
+import { Dialog } from '../ui/Dialog';
 import { toDate } from '../ui/format';
 import { IconKey, IconPlus, IconUsers } from '../ui/icons';
 import { Card, Notice, PageHead, State, surface } from '../ui/surface';
@@ -25,7 +26,7 @@ const userColumns: Column<User>[] = [
   { key: 'role', title: 'Role', width: 110, value: (user) => roleLabel(user.role) },
   { key: 'merchant', title: 'Merchant', width: 130, value: (user) => user.merchantId, phone: false, cell: (user) => user.merchantId || 'All' },
   { key: 'state', title: 'State', width: 110, value: (user) => (user.disabled ? 'Disabled' : 'Active'), cell: (user) => <State word={user.disabled ? { label: 'Disabled', tone: 'quiet' } : { label: 'Active', tone: 'ok' }} /> },
-  { key: 'since', title: 'Since', width: 120, value: (user) => toDate(user.createdAt)?.toISOString(), cell: (user) => <When at={user.createdAt} />, phone: false },
+  { key: 'since', title: 'Since', width: 136, value: (user) => toDate(user.createdAt)?.toISOString(), cell: (user) => <When at={user.createdAt} />, phone: false },
 ];
 
 export function Access() {
@@ -85,7 +86,7 @@ function AddPerson({ onClose }: { onClose: () => void }) {
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title="Add a person" closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title="Add a person">
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
         <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
@@ -95,7 +96,7 @@ function AddPerson({ onClose }: { onClose: () => void }) {
         {role === Role.MERCHANT && <MerchantPicker label="Merchant" required value={merchantId} onChange={setMerchantId} />}
         <Button type="submit" loading={form.busy} disabled={role === Role.MERCHANT && !merchantId}>Add the person</Button>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -123,8 +124,8 @@ function Tokens() {
     { key: 'id', title: 'Token id', width: 150, value: (token) => token.tokenId, cell: (token) => <CopyId id={token.tokenId} what="Token id" />, phone: false },
     { key: 'role', title: 'Role', width: 110, value: (token) => roleLabel(token.role), phone: false },
     { key: 'merchant', title: 'Merchant', width: 130, value: (token) => token.merchantId, cell: (token) => token.merchantId || 'All', phone: false },
-    { key: 'used', title: 'Last used', width: 120, value: (token) => toDate(token.lastUsedAt)?.toISOString(), cell: (token) => <When at={token.lastUsedAt} empty="Never" />, phone: false },
-    { key: 'expires', title: 'Expires', width: 120, value: (token) => toDate(token.expiresAt)?.toISOString(), cell: (token) => <When at={token.expiresAt} empty="Never" /> },
+    { key: 'used', title: 'Last used', width: 136, value: (token) => toDate(token.lastUsedAt)?.toISOString(), cell: (token) => <When at={token.lastUsedAt} empty="Never" />, phone: false },
+    { key: 'expires', title: 'Expires', width: 136, value: (token) => toDate(token.expiresAt)?.toISOString(), cell: (token) => <When at={token.expiresAt} empty="Never" /> },
     ...(mayWrite
       ? [{ key: 'revoke', title: 'Revoke', width: 96, value: () => '', cell: (token: Token) => <Button size="compact-xs" variant="default" aria-label={`Revoke ${token.name}`} onClick={() => setRevoking(token)}>Revoke</Button> }]
       : []),
@@ -165,7 +166,7 @@ function MakeToken({ onClose }: { onClose: () => void }) {
     setSecret(made.secret);
   });
   return (
-    <Modal opened onClose={onClose} title={secret ? `Token ${name}` : 'Make a token'} closeOnClickOutside={!secret} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title={secret ? `Token ${name}` : 'Make a token'} keepOpen={secret !== ''}>
       {secret ? (
         <div className={surface.stack} style={{ gap: 16 }}>
           <Notice tone="warn" title="This is the only time that the secret is shown">Only its hash is kept. Copy it to where the program reads it.</Notice>
@@ -182,7 +183,7 @@ function MakeToken({ onClose }: { onClose: () => void }) {
           <Button type="submit" loading={form.busy} disabled={role === Role.MERCHANT && !merchantId}>Make the token</Button>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -202,7 +203,7 @@ function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
     }
   };
   return (
-    <Modal opened onClose={onClose} title={`Revoke ${token.name}?`} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title={`Revoke ${token.name}?`}>
       <div className={surface.stack} style={{ gap: 16 }}>
         <p>Whatever carries it stops working at once. This cannot be undone; a new token would have another secret.</p>
         <div className={surface.actions}>
@@ -210,6 +211,6 @@ function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
           <Button variant="default" onClick={onClose}>Keep it</Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

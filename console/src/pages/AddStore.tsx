@@ -1,10 +1,11 @@
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import { api } from '../api/clients';
 import { idempotencyKey } from '../api/session';
 import { MerchantPicker } from '../app/pickers';
 import { queryClient } from '../app/queries';
 import { ProblemNotice } from '../ui/atoms';
+import { Dialog } from '../ui/Dialog';
 import { surface } from '../ui/surface';
 import { toast } from '../ui/toast';
 
@@ -41,7 +42,7 @@ export function AddStore({ merchantId, onClose }: { merchantId: string | undefin
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title="Add a store" closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title="Add a store">
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
         <MerchantPicker label="Merchant" required value={merchant} onChange={setMerchant} />
@@ -50,7 +51,7 @@ export function AddStore({ merchantId, onClose }: { merchantId: string | undefin
         <TextInput label="Region" maxLength={64} value={region} onChange={(event) => setRegion(event.currentTarget.value)} />
         <Button type="submit" loading={form.busy} disabled={!merchant}>Add the store</Button>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -64,7 +65,7 @@ export function AddMerchant({ onClose }: { onClose: () => void }) {
     onClose();
   });
   return (
-    <Modal opened onClose={onClose} title="Add a merchant" closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title="Add a merchant">
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
         <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
@@ -72,6 +73,6 @@ export function AddMerchant({ onClose }: { onClose: () => void }) {
         <TextInput label="Currency" description="ISO 4217 code, such as USD; every price of this merchant is in it" required pattern="[A-Z]{3}" title="Three capital letters" value={currency} onChange={(event) => setCurrency(event.currentTarget.value.toUpperCase())} />
         <Button type="submit" loading={form.busy}>Add the merchant</Button>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

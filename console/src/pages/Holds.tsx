@@ -26,7 +26,7 @@ function decimal(minor: bigint | undefined, currency: string): number | undefine
 function columnsFor(withDecided: boolean): Column<Hold>[] {
   return [
     {
-      key: 'item', title: 'Item', width: 180, grow: 3, value: (hold) => hold.itemName || hold.itemId || `${countOf(hold.removals, 'removal')}`,
+      key: 'item', title: 'Item', width: 180, grow: 2, value: (hold) => hold.itemName || hold.itemId || `${countOf(hold.removals, 'removal')}`,
       cell: (hold) =>
         hold.itemId ? (
           <Link tabIndex={-1} to="/inventory/items/$merchantId/$storeId/$itemId" params={{ merchantId: hold.merchantId, storeId: hold.storeId, itemId: hold.itemId }}>
@@ -52,8 +52,8 @@ function columnsFor(withDecided: boolean): Column<Hold>[] {
       key: 'median', title: 'Other stores', width: 104, align: 'end', value: (hold) => decimal(hold.medianMinor, hold.currency), phone: false,
       cell: (hold) => <span title="Median over the merchant’s stores">{formatMoney(hold.medianMinor, hold.currency)}</span>,
     },
-    { key: 'guard', title: 'Why it is held', width: 190, grow: 2, value: (hold) => guardLabel(hold.guard), cell: (hold) => <span title={hold.detail}>{guardLabel(hold.guard)}</span>, phone: false },
-    { key: 'since', title: 'Held', width: 120, value: (hold) => toDate(hold.createdAt)?.toISOString(), cell: (hold) => <When at={hold.createdAt} />, phone: false },
+    { key: 'guard', title: 'Why it is held', width: 210, grow: 2, value: (hold) => guardLabel(hold.guard), cell: (hold) => <span title={hold.detail}>{guardLabel(hold.guard)}</span>, phone: false },
+    { key: 'since', title: 'Held', width: 136, value: (hold) => toDate(hold.createdAt)?.toISOString(), cell: (hold) => <When at={hold.createdAt} />, phone: false },
     ...(withDecided
       ? [
           { key: 'state', title: 'State', width: 120, value: (hold: Hold) => holdStateWord(hold.state).label, cell: (hold: Hold) => <State word={holdStateWord(hold.state)} /> },

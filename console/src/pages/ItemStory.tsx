@@ -106,7 +106,7 @@ function Answer({ data, item }: { data: ExplainItemResponse; item: Item }) {
   }
   const cause = [...data.stages].reverse().find((stage) => ['hidden', 'held', 'rejected'].includes(stage.verdict));
   return (
-    <Notice tone={item.hiddenReason === 'held' ? 'warn' : 'bad'} title={hiddenReasonSentence(item.hiddenReason)}>
+    <Notice tone={item.holdId ? 'warn' : 'bad'} title={hiddenReasonSentence(item.hiddenReason)}>
       {cause?.detail && <div>{cause.detail}</div>}
       {cause?.fix && <div><strong>What to do:</strong> {cause.fix}</div>}
     </Notice>

@@ -72,7 +72,7 @@ function Profile({ merchantId, name, version, yaml }: { merchantId: string; name
             {text !== yaml && <Button variant="subtle" color="gray" onClick={() => setText(yaml)}>Take changes back</Button>}
           </div>
         )}
-        <Command>{`bodega mapping apply --merchant ${merchantId} PROFILE.yaml`}</Command>
+        <Command>{`bodega mapping apply --merchant ${merchantId} --file MAPPING.yaml`}</Command>
       </form>
     </Card>
   );

@@ -74,7 +74,7 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
         <Metric label="Feeds" value={formatCount(feeds)} note={`in the last ${formatDuration(hours * 3600_000)}`} />
       </div>
       <div className={surface.grid} style={{ '--least': '420px' } as React.CSSProperties}>
-        <Card title="Rows through the pipeline" note={`${stepNote}; the shaded band is where applied rows usually lie (10th to 90th percentile of this window)`}>
+        <Card title="Rows through the pipeline" note={<span title="From the 10th to the 90th percentile of the steps shown">{stepNote}; the band is the usual range of applied rows</span>}>
           <Timeline
             label="Rows through the pipeline"
             at={at}
@@ -113,8 +113,8 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
               label: hiddenReasonLabel(reason.reason),
               value: Number(reason.items),
               tone: reasonTone(reason.reason),
-              href: reason.reason === 'held' ? '/inventory/holds' : '/inventory/items',
-              search: { ...(search.merchant ? { merchant: search.merchant } : {}), ...(reason.reason === 'held' ? {} : { visibility: 'hidden', filter: hiddenReasonLabel(reason.reason) }) },
+              href: '/inventory/items',
+              search: { ...(search.merchant ? { merchant: search.merchant } : {}), visibility: 'hidden', filter: hiddenReasonLabel(reason.reason) },
             }))}
           />
         )}
@@ -141,7 +141,7 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
 }
 
 function reasonTone(reason: string): Tone {
-  return reason === 'held' ? 'warn' : reason === 'no_price' ? 'bad' : reason === 'predicted_out' ? 'info' : 'quiet';
+  return reason === 'no_good_price' ? 'bad' : reason === 'predicted_out_of_stock' ? 'info' : 'quiet';
 }
 
 function OverviewSkeleton() {

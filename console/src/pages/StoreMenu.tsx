@@ -28,7 +28,7 @@ export function StoreMenu({ merchantId, storeId }: { merchantId: string; storeId
   if (data.categories.every((category) => category.items.length === 0)) {
     return (
       <Card flush>
-        <Empty icon={<IconMenu size={32} />} title="Shoppers see nothing here yet" command={`bodega menu get --merchant ${merchantId} --store ${storeId}`}>
+        <Empty icon={<IconMenu size={32} />} title="Shoppers see nothing here yet" command={`bodega feed submit --merchant ${merchantId} --store ${storeId} --kind full FILE`}>
           The menu appears when a feed has been applied and at least one item is shown.
         </Empty>
       </Card>
@@ -94,7 +94,7 @@ function Menu({ merchantId, storeId, data }: { merchantId: string; storeId: stri
                     <div className={css.item}>
                       <div className={css.itemName}>
                         <Link to="/inventory/items/$merchantId/$storeId/$itemId" params={{ merchantId, storeId, itemId: line.item.itemId }}>{line.item.name}</Link>
-                        <span className={surface.second}> {[line.item.brand, line.item.size].filter(Boolean).join(' · ')}</span>
+                        <span className={surface.second}> {[line.item.name.startsWith(line.item.brand) ? '' : line.item.brand, line.item.size].filter(Boolean).join(' · ')}</span>
                       </div>
                       {line.item.availability < 0.6 && <span className={surface.second}>Likely there: {formatShare(line.item.availability, 1)}</span>}
                       <div className={`${css.price} tabular`}>

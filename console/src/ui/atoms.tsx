@@ -78,8 +78,9 @@ export async function copyText(text: string, what: string): Promise<void> {
 export function CopyId({ id, what = 'Id', keep }: { id: string; what?: string; keep?: number }) {
   if (!id) return <span>–</span>;
   return (
-    <button type="button" className={surface.copy} title={id} aria-label={`Copy ${what.toLowerCase()} ${id}`} onClick={() => void copyText(id, what)}>
-      {shortenId(id, keep)}
+    <button type="button" className={surface.copy} title={id} onClick={() => void copyText(id, what)}>
+      <span aria-hidden>{shortenId(id, keep)}</span>
+      <span className="unseen">Copy {what.toLowerCase()} {id}</span>
       <IconCopy size={13} aria-hidden />
     </button>
   );

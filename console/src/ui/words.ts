@@ -16,11 +16,11 @@ export function readable(code: string): string {
 }
 
 const hiddenReasons: Record<string, { label: string; sentence: string }> = {
-  unavailable: {
+  merchant_out_of_stock: {
     label: 'Merchant says out of stock',
     sentence: 'Hidden because the merchant’s own feed says that it is out of stock.',
   },
-  predicted_out: {
+  predicted_out_of_stock: {
     label: 'Predicted out of stock',
     sentence: 'Hidden because shoppers would probably not find it on the shelf.',
   },
@@ -28,13 +28,9 @@ const hiddenReasons: Record<string, { label: string; sentence: string }> = {
     label: 'No longer in the feed',
     sentence: 'Hidden because the newest full feed no longer names it.',
   },
-  no_price: {
+  no_good_price: {
     label: 'No good price known',
     sentence: 'Hidden because no price that can be trusted is known for it.',
-  },
-  held: {
-    label: 'Held for a person',
-    sentence: 'Hidden because its only price waits for a person to approve or discard it.',
   },
 };
 
@@ -47,10 +43,14 @@ export function hiddenReasonSentence(reason: string): string {
 }
 
 const guards: Record<string, string> = {
-  price_jump: 'Price moved too far at once',
-  off_median: 'Far from the other stores’ price',
-  removals: 'Too many items removed at once',
-  factor_100: 'Looks wrong by a factor of 100',
+  zero_price: 'Zero or less',
+  below_floor: 'Below the merchant’s floor',
+  above_ceiling: 'Above the merchant’s ceiling',
+  currency_changed: 'Currency changed',
+  price_jump_previous: 'Moved too far at once',
+  price_off_median: 'Far from other stores’ price',
+  power_of_ten: 'Looks off by a factor of 10 or 100',
+  too_many_absent: 'Too many items missing at once',
 };
 
 export function guardLabel(guard: string): string {

@@ -1,0 +1,99 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { inject } from 'vitest';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export const results = new URL('../test-results/', import.meta.url).pathname;
+mkdirSync(results, { recursive: true });
+
+export const baseUrl = () => inject('baseUrl');
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    // The sandbox refuses root; the rest keeps Chromium from calling home.
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+}
+
+export const desktop = { width: 1440, height: 900 };
+export const phone = { width: 390, height: 844 };
+
+export interface Visit {
+  context: BrowserContext;
+  page: Page;
+  /** Errors of the console and refusals by the content policy; a test ends with none. */
+  complaints: string[];
+}
+
+export async function visit(browser: Browser, options: { viewport?: typeof desktop; dark?: boolean } = {}): Promise<Visit> {
+  const context = await browser.newContext({
+    viewport: options.viewport ?? desktop,
+    colorScheme: options.dark ? 'dark' : 'light',
+    reducedMotion: 'reduce',
+    acceptDownloads: true,
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    // Before the sign-in the question who is calling is answered with 401: the browser logs it, and it is as it should be.
+    if (message.type() === 'error' && !message.text().includes('401')) complaints.push(`${message.text()} (${page.url()})`);
+  });
+  page.on('pageerror', (error) => complaints.push(`${error.message} (${page.url()})`));
+  return { context, page, complaints };
+}
+
+export interface DemoSignIn {
+  email: string;
+  name: string;
+  role: string;
+}
+
+/** Signs in by the demo button of the first person with this role. */
+export async function signInAs(page: Page, role: 'Merchant' | 'Operator' | 'Admin', returnTo = '/today'): Promise<void> {
+  await page.goto(baseUrl() + returnTo);
+  await page.waitForURL(/\/sign-in/);
+  await page.locator('section[aria-labelledby=demo-heading] button').filter({ hasText: role }).first().click();
+  await page.waitForURL((url) => !url.pathname.startsWith('/sign-in'));
+  await page.locator('main h1').waitFor();
+}
+
+/** Calls a procedure of the API as the signed-in person. */
+export async function call<T = Record<string, unknown>>(page: Page, procedure: string, message: Record<string, unknown> = {}): Promise<T> {
+  return page.evaluate(
+    async ([path, body]) => {
+      const post = (to: string, text: string, token: string) =>
+        fetch(to, { method: 'POST', headers: { 'Content-Type': 'application/json', ...(token ? { 'X-Csrf-Token': token } : {}) }, body: text });
+      const who = await (await post('/bodega.identity.v1.IdentityService/GetCaller', '{}', '')).json();
+      const response = await post(`/bodega.${path}`, body!, who.caller.csrfToken ?? '');
+      const answer = await response.json();
+      if (!response.ok) throw new Error(`${path}: ${JSON.stringify(answer)}`);
+      return answer;
+    },
+    [procedure, JSON.stringify(message)],
+  ) as Promise<T>;
+}
+
+/** Waits until no grey placeholder is left and nothing is fetched any more. */
+export async function settle(page: Page): Promise<void> {
+  await page.locator('main h1').first().waitFor();
+  await page.waitForFunction(() => document.querySelectorAll('.mantine-Skeleton-root[data-visible]').length === 0);
+  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
+interface AxeResult {
+  violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[];
+}
+
+/** Everything that axe finds against WCAG 2.2 A and AA and its best practices, one line each. */
+export async function axe(page: Page): Promise<string[]> {
+  // Evaluated by the debugger rather than added as a script, which the page's policy would refuse.
+  await page.evaluate(axeSource);
+  const found = (await page.evaluate(() => (window as unknown as { axe: { run: (context: Document, options: object) => Promise<unknown> } }).axe.run(document, { resultTypes: ['violations'] }))) as AxeResult;
+  return found.violations.flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${violation.help} at ${node.target.join(' ')}: ${node.failureSummary.replace(/\s+/g, ' ')}`));
+}

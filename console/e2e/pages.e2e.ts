@@ -1,0 +1,100 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { axe, baseUrl, call, desktop, launch, phone, results, settle, signInAs, visit } from './browser';
+
+interface Row {
+  merchantId: string;
+  storeId: string;
+  itemId: string;
+}
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+
+/** Every page with something on it, found through the API, so that any seeded server will do. */
+async function addresses(page: Parameters<typeof call>[0]): Promise<Record<string, string>> {
+  const { stores } = await call<{ stores: (Row & { shown?: string })[] }>(page, 'inventory.v1.MerchantService/ListStores', { pageSize: 100 });
+  const { items: hidden = [] } = await call<{ items?: Row[] }>(page, 'inventory.v1.ItemService/SearchItems', { visibility: 'VISIBILITY_HIDDEN', pageSize: 5 });
+  const { items: held = [] } = await call<{ items?: Row[] }>(page, 'inventory.v1.ItemService/SearchItems', { visibility: 'VISIBILITY_HELD', pageSize: 5 });
+  const { feeds } = await call<{ feeds: { feedId: string; account?: { rejected?: string } }[] }>(page, 'inventory.v1.FeedService/ListFeeds', { pageSize: 200 });
+  const store = stores.find((one) => Number(one.shown ?? 0) > 0) ?? stores[0]!;
+  const storePath = `/inventory/stores/${store.merchantId}/${store.storeId}`;
+  const feed = feeds.find((one) => Number(one.account?.rejected ?? 0) > 0) ?? feeds[0]!;
+  const itemPath = (row: Row) => `/inventory/items/${row.merchantId}/${row.storeId}/${encodeURIComponent(row.itemId)}`;
+  return {
+    today: '/today',
+    overview: '/inventory',
+    items: '/inventory/items',
+    'items-hidden': '/inventory/items?visibility=hidden',
+    'items-none': '/inventory/items?q=nothing-is-called-this',
+    ...(hidden[0] ? { 'item-hidden': itemPath(hidden[0]) } : {}),
+    ...(held[0] ? { 'item-held': itemPath(held[0]) } : {}),
+    'item-unknown': `/inventory/items/${store.merchantId}/${store.storeId}/no-such-item`,
+    feeds: '/inventory/feeds',
+    submit: '/inventory/feeds/submit',
+    feed: `/inventory/feeds/${feed.feedId}`,
+    'feed-rejects': `/inventory/feeds/${feed.feedId}?tab=rejects`,
+    'feed-stores': `/inventory/feeds/${feed.feedId}?tab=stores`,
+    'feed-details': `/inventory/feeds/${feed.feedId}?tab=details`,
+    holds: '/inventory/holds',
+    'holds-selected': '/inventory/holds?select=all',
+    stores: '/inventory/stores',
+    'stores-add': '/inventory/stores?add=store',
+    store: storePath,
+    'store-menu': `${storePath}?tab=menu`,
+    'store-feeds': `${storePath}?tab=feeds`,
+    'store-settings': `${storePath}?tab=settings`,
+    mappings: '/inventory/mappings',
+    'access-people': '/access',
+    'access-tokens': '/access?tab=tokens',
+    'no-such-page': '/no-such-page',
+    'test-tenant': '/today?tenant=test',
+  };
+}
+
+const looks = [
+  { name: 'light', dark: false, viewport: desktop },
+  { name: 'dark', dark: true, viewport: desktop },
+  { name: 'phone', dark: false, viewport: phone },
+];
+
+describe.each(looks)('every page in $name', ({ name, dark, viewport }) => {
+  it('has nothing that axe objects to, scrolls in one direction only, and is kept as a picture', async () => {
+    const { page, context, complaints } = await visit(browser, { dark, viewport });
+    const wrong: string[] = [];
+    await page.goto(`${baseUrl()}/sign-in`);
+    await page.locator('section[aria-labelledby=demo-heading] button').first().waitFor();
+    await settle(page);
+    await page.screenshot({ path: `${results}sign-in.${name}.png` });
+    wrong.push(...(await axe(page)).map((line) => `sign-in: ${line}`));
+
+    await signInAs(page, 'Admin');
+    const only = process.env.PAGES?.split(',');
+    for (const [key, path] of Object.entries(await addresses(page))) {
+      if (only && !only.includes(key)) continue;
+      await page.goto(baseUrl() + path);
+      await settle(page);
+      await page.screenshot({ path: `${results}${key}.${name}.png` });
+      wrong.push(...(await axe(page)).map((line) => `${key}: ${line}`));
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (overflow > 0) wrong.push(`${key}: the page is ${overflow} px wider than the window`);
+    }
+
+    await page.goto(`${baseUrl()}/today`);
+    await settle(page);
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox').waitFor();
+    await page.keyboard.type('milk');
+    await page.getByRole('option').filter({ hasText: /milk/i }).first().waitFor();
+    await page.screenshot({ path: `${results}palette.${name}.png` });
+    wrong.push(...(await axe(page)).map((line) => `palette: ${line}`));
+
+    expect(wrong).toEqual([]);
+    // A page that does not exist and an item that does not exist are asked for on purpose.
+    expect(complaints.filter((line) => !line.includes('no-such'))).toEqual([]);
+    await context.close();
+  });
+});
