@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -90,9 +91,9 @@ func TestDeterministic(t *testing.T) {
 			}
 		}
 		for _, o := range w.Orders {
-			io.WriteString(h, o.ID+o.At.String())
+			fmt.Fprint(h, o.ID, o.At)
 			for _, line := range o.Lines {
-				io.WriteString(h, line.SKU)
+				fmt.Fprint(h, line.SKU)
 			}
 		}
 		return hex.EncodeToString(h.Sum(nil)[:8])
@@ -135,7 +136,7 @@ func read(t testing.TB, f *Feed) (rows []feed.Row, refused int, end error) {
 		switch {
 		case err == nil:
 			rows = append(rows, row)
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return rows, refused, nil
 		case errors.As(err, &refusal):
 			refused++

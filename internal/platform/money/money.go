@@ -18,15 +18,15 @@ type Minor int64
 type Rounding uint8
 
 const (
-	// HalfAwayFromZero sends a tie to the neighbour of larger magnitude: 0.5
+	// HalfAwayFromZero sends a tie to the neighbor of larger magnitude: 0.5
 	// becomes 1 and -0.5 becomes -1. Shelf prices are rounded this way.
 	HalfAwayFromZero Rounding = iota
-	// HalfEven sends a tie to the even neighbour, so that many roundings do not
+	// HalfEven sends a tie to the even neighbor, so that many roundings do not
 	// drift upwards together.
 	HalfEven
 	// Down cuts towards zero.
 	Down
-	// Up goes to the neighbour of larger magnitude whatever the remainder.
+	// Up goes to the neighbor of larger magnitude whatever the remainder.
 	Up
 )
 
