@@ -24,7 +24,7 @@ func g(n int64) normalize.Size {
 	return normalize.Size{Count: 1, Milli: n * 1000, Unit: normalize.Gram}
 }
 func ml(n int64) normalize.Size {
-	return normalize.Size{Count: 1, Milli: n * 1000, Unit: normalize.Millilitre}
+	return normalize.Size{Count: 1, Milli: n * 1000, Unit: normalize.Milliliter}
 }
 func pc(n int64) normalize.Size {
 	return normalize.Size{Count: 1, Milli: n * 1000, Unit: normalize.Each}

@@ -4,7 +4,6 @@
 package availability
 
 import (
-	"context"
 	"time"
 
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
@@ -66,12 +65,6 @@ type Prediction struct {
 type Predictor interface {
 	Predict(features []Features, out []Prediction)
 	Version() string
-}
-
-// HistoryReader reads the histories of a store's items in one call, as of an
-// instant. Items without any signal are absent from the result.
-type HistoryReader interface {
-	Histories(ctx context.Context, store string, at time.Time) (History, error)
 }
 
 // History is what is known of one store: counts by the merchant's item id and

@@ -3,6 +3,7 @@ package judge
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -486,5 +487,33 @@ func TestApprovedPriceIsShown(t *testing.T) {
 	}
 	if len(state.Discarded) != MaxDiscarded {
 		t.Errorf("%d discarded prices are remembered", len(state.Discarded))
+	}
+}
+
+// Chunks of one store share their inputs: judged at once they come to what they
+// come to one after the other.
+func TestChunksAtOnce(t *testing.T) {
+	s := newStore()
+	var rows []feed.Row
+	for i := range 2000 {
+		rows = append(rows, row(fmt.Sprintf("%05d", i), feed.Name, "Oat bar", feed.Price, fmt.Sprintf("%d.99", i%40), feed.Availability, "in stock"))
+	}
+	s.send(feed.KindFull, start, rows...)
+	for i := range rows {
+		rows[i].Values[feed.Price] = fmt.Sprintf("%d.99", i%90)
+	}
+	s.in.SourceTime = start.Add(time.Hour)
+	want := Chunk(rows, s.in)
+	var wait sync.WaitGroup
+	got := make([][]Outcome, 8)
+	for i := range got {
+		wait.Go(func() { got[i] = Chunk(rows[i*250:(i+1)*250], s.in) })
+	}
+	wait.Wait()
+	for i := range want {
+		o := got[i/250][i%250]
+		if o.Disposition != want[i].Disposition || o.State.Hash != want[i].State.Hash {
+			t.Fatalf("row %d is %s at once and %s in turn", i, o.Disposition, want[i].Disposition)
+		}
 	}
 }

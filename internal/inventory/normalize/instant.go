@@ -104,7 +104,7 @@ func parsePeriod(s string, location *time.Location) (from, until time.Time, err 
 		}
 	}
 	if end = strings.TrimSpace(end); end != "" && end != ".." {
-		day := false
+		var day bool
 		if until, day, err = parseInstant(end, location); err != nil {
 			return time.Time{}, time.Time{}, err
 		}

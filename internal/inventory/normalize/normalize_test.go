@@ -75,7 +75,7 @@ func TestGTIN(t *testing.T) {
 	}
 }
 
-// One wrong digit is always found, and so is a swap of neighbours but of those
+// One wrong digit is always found, and so is a swap of neighbors but of those
 // that differ by five.
 func TestGTINCheckDigit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -107,16 +107,16 @@ func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{
 		"0.41 kg":      {1, 410_000, Gram},
 		"60.02 ko":     {1, 60_020, Each},
-		"6x330ml":      {6, 330_000, Millilitre},
-		"4 x 1.5 L":    {4, 1_500_000, Millilitre},
+		"6x330ml":      {6, 330_000, Milliliter},
+		"4 x 1.5 L":    {4, 1_500_000, Milliliter},
 		"12 pack":      {1, 12_000, Each},
 		"500G":         {1, 500_000, Gram},
-		"1,5 l":        {1, 1_500_000, Millilitre},
+		"1,5 l":        {1, 1_500_000, Milliliter},
 		"2 lb":         {1, 907_185, Gram},
-		"16 fl oz":     {1, 473_176, Millilitre},
+		"16 fl oz":     {1, 473_176, Milliliter},
 		"12 oz.":       {1, 340_194, Gram},
-		"6×0,33 l":     {6, 330_000, Millilitre},
-		"2.00 m":       {1, 2_000_000, Millimetre},
+		"6×0,33 l":     {6, 330_000, Milliliter},
+		"2.00 m":       {1, 2_000_000, Millimeter},
 		"1\u00a0kg":    {1, 1_000_000, Gram},
 		"0.0000001 kg": {},
 		"0.00 kg":      {},
@@ -145,7 +145,7 @@ func TestSizeWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := Size{
 			Count: rapid.Uint32Range(1, 1000).Draw(t, "count"), Milli: rapid.Int64Range(1, 1e9).Draw(t, "milli"),
-			Unit: Unit(rapid.IntRange(int(Each), int(Millimetre)).Draw(t, "unit")),
+			Unit: Unit(rapid.IntRange(int(Each), int(Millimeter)).Draw(t, "unit")),
 		}
 		if got, err := ParseSize(size.String(), money.Point); err != nil || got != size {
 			t.Fatalf("%+v is written %q and read back as %+v, %v", size, size, got, err)

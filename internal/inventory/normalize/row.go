@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"errors"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -63,6 +64,23 @@ func (r *reader) problem(f feed.Field, s Severity, rule Rule, reason, fix string
 		r.ok = false
 	}
 	r.problems = append(r.problems, About(r.row, r.rules.Mapping, f, s, rule, reason, fix))
+}
+
+// unreadable tells what a parser had against the value.
+func (r *reader) unreadable(f feed.Field, s Severity, rule Rule, err error) {
+	var (
+		amount *money.SyntaxError
+		size   *SizeError
+		number *GTINError
+	)
+	switch {
+	case errors.As(err, &amount):
+		r.problem(f, s, rule, amount.Reason, amount.Fix)
+	case errors.As(err, &size):
+		r.problem(f, s, rule, size.Reason, size.Fix)
+	case errors.As(err, &number):
+		r.problem(f, s, rule, number.Reason, number.Fix)
+	}
 }
 
 // About is a problem with one value of a row.
@@ -148,8 +166,7 @@ func (r *reader) gtin(item *Item) {
 	}
 	g, digits, err := ParseGTIN(text)
 	if err != nil {
-		e := err.(*GTINError)
-		r.problem(feed.GTIN, Dropped, BadGTIN, e.Reason, e.Fix)
+		r.unreadable(feed.GTIN, Dropped, BadGTIN, err)
 		return
 	}
 	item.GTIN, item.GTINText = g, digits
@@ -169,8 +186,7 @@ func (r *reader) availability(item *Item) {
 	}
 	d, err := money.ParseDecimal(text, r.style(feed.Quantity))
 	if err != nil {
-		e := err.(*money.SyntaxError)
-		r.problem(feed.Quantity, Dropped, BadQuantity, e.Reason, e.Fix)
+		r.unreadable(feed.Quantity, Dropped, BadQuantity, err)
 		return
 	}
 	// Up, because 0.4 kg of cheese on hand is not nothing.
@@ -229,8 +245,7 @@ func (r *reader) measures(item *Item) {
 	if text := r.row.Values[feed.Size]; text != "" {
 		size, err := ParseSize(text, r.style(feed.Size))
 		if err != nil {
-			e := err.(*SizeError)
-			r.problem(feed.Size, Dropped, BadSize, e.Reason, e.Fix)
+			r.unreadable(feed.Size, Dropped, BadSize, err)
 		}
 		item.Size = size
 	}
@@ -250,8 +265,7 @@ func (r *reader) measures(item *Item) {
 func (r *reader) weight(f feed.Field, rule Rule) Microgram {
 	size, err := ParseSize(r.row.Values[f], r.style(f))
 	if err != nil {
-		e := err.(*SizeError)
-		r.problem(f, Dropped, rule, e.Reason, e.Fix)
+		r.unreadable(f, Dropped, rule, err)
 		return 0
 	}
 	w, ok := size.Weight()
@@ -270,8 +284,7 @@ func (r *reader) unitBase() Microgram {
 	}
 	size, err := ParseSize(text, r.style(feed.UnitPriceBase))
 	if err != nil {
-		e := err.(*SizeError)
-		r.problem(feed.UnitPriceBase, Dropped, BadUnitPrice, e.Reason, e.Fix)
+		r.unreadable(feed.UnitPriceBase, Dropped, BadUnitPrice, err)
 		return 0
 	}
 	w, _ := size.Weight()
@@ -384,8 +397,7 @@ func (r *reader) price(f feed.Field, rule Rule, severity Severity) Price {
 	if r.rules.Mapping != nil && r.rules.Mapping.Fields[f].MinorUnits {
 		d, err := money.ParseDecimal(text, r.style(f))
 		if err != nil {
-			e := err.(*money.SyntaxError)
-			r.problem(f, severity, rule, e.Reason, e.Fix)
+			r.unreadable(f, severity, rule, err)
 			return Price{}
 		}
 		v, exact, ok := d.Shift(0, r.rules.Rounding)
@@ -397,8 +409,7 @@ func (r *reader) price(f feed.Field, rule Rule, severity Severity) Price {
 	} else {
 		a, err := money.Parse(text, r.rules.Currency, r.style(f), r.rules.Rounding)
 		if err != nil {
-			e := err.(*money.SyntaxError)
-			r.problem(f, severity, rule, e.Reason, e.Fix)
+			r.unreadable(f, severity, rule, err)
 			return Price{}
 		}
 		p = Price{a.Minor, true, a.Rounded}

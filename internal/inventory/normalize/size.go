@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -18,12 +19,12 @@ const (
 	NoUnit Unit = iota
 	Each
 	Gram
-	Millilitre
-	Millimetre
+	Milliliter
+	Millimeter
 )
 
 // Size is how much one package holds: Count inner packages of Milli
-// thousandths of the Unit each. "6x330ml" is {6, 330_000, Millilitre}.
+// thousandths of the Unit each. "6x330ml" is {6, 330_000, Milliliter}.
 type Size struct {
 	Count uint32
 	Milli int64
@@ -58,9 +59,9 @@ func (s Size) String() string {
 		suffix = " pc"
 	case Gram:
 		suffix = " g"
-	case Millilitre:
+	case Milliliter:
 		suffix = " ml"
-	case Millimetre:
+	case Millimeter:
 		suffix = " mm"
 	default:
 		return ""
@@ -89,12 +90,12 @@ var measures = []struct {
 }{
 	{"kg", Gram, 1_000_000, 1}, {"g", Gram, 1000, 1}, {"gr", Gram, 1000, 1}, {"mg", Gram, 1, 1}, {"dag", Gram, 10_000, 1},
 	{"lb", Gram, 45_359_237, 100}, {"lbs", Gram, 45_359_237, 100}, {"oz", Gram, 28_349_523, 1000},
-	{"l", Millilitre, 1_000_000, 1}, {"lt", Millilitre, 1_000_000, 1}, {"ltr", Millilitre, 1_000_000, 1},
-	{"litre", Millilitre, 1_000_000, 1}, {"liter", Millilitre, 1_000_000, 1},
-	{"dl", Millilitre, 100_000, 1}, {"cl", Millilitre, 10_000, 1}, {"ml", Millilitre, 1000, 1},
-	{"fl oz", Millilitre, 295_735_296, 10_000}, {"floz", Millilitre, 295_735_296, 10_000}, {"pt", Millilitre, 473_176_473, 1000},
-	{"qt", Millilitre, 946_352_946, 1000}, {"gal", Millilitre, 3_785_411_784, 1000},
-	{"m", Millimetre, 1_000_000, 1}, {"cm", Millimetre, 10_000, 1}, {"mm", Millimetre, 1000, 1},
+	{"l", Milliliter, 1_000_000, 1}, {"lt", Milliliter, 1_000_000, 1}, {"ltr", Milliliter, 1_000_000, 1},
+	{"litre", Milliliter, 1_000_000, 1}, {"liter", Milliliter, 1_000_000, 1}, //nolint:misspell // merchants spell it both ways
+	{"dl", Milliliter, 100_000, 1}, {"cl", Milliliter, 10_000, 1}, {"ml", Milliliter, 1000, 1},
+	{"fl oz", Milliliter, 295_735_296, 10_000}, {"floz", Milliliter, 295_735_296, 10_000}, {"pt", Milliliter, 473_176_473, 1000},
+	{"qt", Milliliter, 946_352_946, 1000}, {"gal", Milliliter, 3_785_411_784, 1000},
+	{"m", Millimeter, 1_000_000, 1}, {"cm", Millimeter, 10_000, 1}, {"mm", Millimeter, 1000, 1},
 	{"ko", Each, 1000, 1}, {"kom", Each, 1000, 1}, {"pc", Each, 1000, 1}, {"pcs", Each, 1000, 1}, {"ct", Each, 1000, 1},
 	{"each", Each, 1000, 1}, {"ea", Each, 1000, 1}, {"piece", Each, 1000, 1}, {"pieces", Each, 1000, 1}, {"count", Each, 1000, 1},
 	{"pack", Each, 1000, 1}, {"pk", Each, 1000, 1}, {"stk", Each, 1000, 1}, {"st", Each, 1000, 1}, {"unit", Each, 1000, 1}, {"units", Each, 1000, 1},
@@ -115,7 +116,7 @@ func (e *SizeError) Error() string { return fmt.Sprintf("size %q %s: %s", e.Text
 func ParseSize(text string, style money.Style) (Size, error) {
 	s := strings.TrimSpace(text)
 	end := len(s)
-	for end > 0 && !(s[end-1] >= '0' && s[end-1] <= '9') {
+	for end > 0 && (s[end-1] < '0' || s[end-1] > '9') {
 		end--
 	}
 	if end == 0 {
@@ -144,8 +145,11 @@ func ParseSize(text string, style money.Style) (Size, error) {
 	}
 	d, err := money.ParseDecimal(number, style)
 	if err != nil {
-		amount := err.(*money.SyntaxError)
-		return Size{}, &SizeError{text, amount.Reason, amount.Fix}
+		e := &SizeError{text, "holds no number that can be read", `write a number and a unit, such as "330 ml"`}
+		if amount := (*money.SyntaxError)(nil); errors.As(err, &amount) {
+			e.Reason, e.Fix = amount.Reason, amount.Fix
+		}
+		return Size{}, e
 	}
 	// The decimals are divided off last, so that thirds of an ounce round once.
 	scaled, _, ok := money.MulDiv(money.Minor(d.Unscaled), num, den, money.HalfAwayFromZero)

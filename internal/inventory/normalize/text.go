@@ -47,7 +47,7 @@ func clean(s string) (text string, cut bool) {
 	return strings.TrimRightFunc(s[:end], unicode.IsSpace), true
 }
 
-// tidy recognises the texts that need nothing done: printable ASCII, single
+// tidy recognizes the texts that need nothing done: printable ASCII, single
 // spaces, not too long.
 func tidy(s string) bool {
 	if len(s) > maxText {

@@ -67,25 +67,6 @@ func (c Currency) Exponent() int {
 // JPY, 1000 for KWD.
 func (c Currency) Unit() Minor { return Minor(powersOfTen[c.Exponent()]) }
 
-// CashStep is the smallest coin in circulation, in minor units, where shops
-// customarily round cash totals to it, and 1 elsewhere. A shelf price is not
-// rounded to it unless a store's settings ask.
-func (c Currency) CashStep() Minor {
-	switch c {
-	case "AUD", "CAD", "CHF":
-		return 5
-	case "NZD":
-		return 10
-	case "SEK", "NOK", "CZK":
-		return 100
-	case "DKK":
-		return 50
-	case "HUF":
-		return 500
-	}
-	return 1
-}
-
 // symbols lists what else than its code may stand beside an amount. A symbol
 // that several currencies share is taken as the currency the row is read in.
 var symbols = []struct {

@@ -4,7 +4,6 @@
 package money
 
 import (
-	"fmt"
 	"math"
 	"math/bits"
 	"strconv"
@@ -18,15 +17,15 @@ type Minor int64
 type Rounding uint8
 
 const (
-	// HalfAwayFromZero sends a tie to the neighbour of larger magnitude: 0.5
+	// HalfAwayFromZero sends a tie to the neighbor of larger magnitude: 0.5
 	// becomes 1 and -0.5 becomes -1. Shelf prices are rounded this way.
 	HalfAwayFromZero Rounding = iota
-	// HalfEven sends a tie to the even neighbour, so that many roundings do not
+	// HalfEven sends a tie to the even neighbor, so that many roundings do not
 	// drift upwards together.
 	HalfEven
 	// Down cuts towards zero.
 	Down
-	// Up goes to the neighbour of larger magnitude whatever the remainder.
+	// Up goes to the neighbor of larger magnitude whatever the remainder.
 	Up
 )
 
@@ -43,16 +42,6 @@ func (r Rounding) String() string {
 		return "up"
 	}
 	return "rounding(" + strconv.Itoa(int(r)) + ")"
-}
-
-// ParseRounding reads what String writes.
-func ParseRounding(s string) (Rounding, error) {
-	for r := HalfAwayFromZero; r <= Up; r++ {
-		if r.String() == s {
-			return r, nil
-		}
-	}
-	return 0, fmt.Errorf("rounding %q is unknown: use half_away_from_zero, half_even, down or up", s)
 }
 
 // MulDiv is a*num/den rounded once at the end; the product is held in 128
@@ -79,20 +68,6 @@ func MulDiv(a Minor, num, den int64, r Rounding) (result Minor, exact, ok bool) 
 		return Minor(-int64(q)), rem == 0, true
 	}
 	return Minor(q), rem == 0, true
-}
-
-// ToMultiple rounds the amount to a multiple of step, which is how cash
-// rounding works: 1.23 with a step of 5 becomes 1.25. A step of one or less
-// changes nothing.
-func ToMultiple(a, step Minor, r Rounding) (Minor, bool) {
-	if step <= 1 {
-		return a, true
-	}
-	q, _, ok := MulDiv(a, 1, int64(step), r)
-	if !ok || magnitude(int64(q)) > math.MaxInt64/uint64(step) {
-		return 0, false
-	}
-	return q * step, true
 }
 
 // roundsUp says whether quotient q with remainder rem of divisor d moves one

@@ -117,10 +117,10 @@ func Parse(text string, c Currency, style Style, r Rounding) (Amount, error) {
 	if err != nil {
 		return Amount{}, err
 	}
-	d, err := ParseDecimal(number, style)
-	if err != nil {
-		err.(*SyntaxError).Text = text
-		return Amount{}, err
+	d, wrong := parseDecimal(number, style)
+	if wrong != nil {
+		wrong.Text = text
+		return Amount{}, wrong
 	}
 	v, exact, ok := d.Shift(c.Exponent(), r)
 	if !ok {
@@ -203,6 +203,14 @@ func trailingWord(s string) (rest, word string) {
 // groups of three, so that "1,23,4" is refused rather than guessed at. The
 // error is always a *SyntaxError.
 func ParseDecimal(text string, style Style) (Decimal, error) {
+	d, wrong := parseDecimal(text, style)
+	if wrong != nil {
+		return Decimal{}, wrong
+	}
+	return d, nil
+}
+
+func parseDecimal(text string, style Style) (Decimal, *SyntaxError) {
 	s := strings.TrimSpace(text)
 	if s == "" {
 		return Decimal{}, &SyntaxError{text, "is empty", "leave the column out or write a number"}
@@ -239,9 +247,9 @@ func ParseDecimal(text string, style Style) (Decimal, error) {
 			return Decimal{}, &SyntaxError{text, fmt.Sprintf("holds %q, which no number does", r), "write a plain decimal number such as 12.34"}
 		}
 	}
-	point, err := decimalMark(text, s, style, lastPoint, lastComma, points, commas)
-	if err != nil {
-		return Decimal{}, err
+	point, wrong := decimalMark(text, s, style, lastPoint, lastComma, points, commas)
+	if wrong != nil {
+		return Decimal{}, wrong
 	}
 	whole, fraction := s, ""
 	if point >= 0 {
@@ -279,12 +287,12 @@ func parseSimple(s string, style Style) (Decimal, bool) {
 }
 
 // decimalMark finds the index of the mark before the decimals, or -1.
-func decimalMark(text, s string, style Style, lastPoint, lastComma, points, commas int) (int, error) {
-	ambiguous := func() error {
+func decimalMark(text, s string, style Style, lastPoint, lastComma, points, commas int) (int, *SyntaxError) {
+	ambiguous := func() *SyntaxError {
 		return &SyntaxError{text, "can be read as thousands or as decimals",
 			"set the mapping's decimal style to point or comma"}
 	}
-	twice := func(mark string) error {
+	twice := func(mark string) *SyntaxError {
 		return &SyntaxError{text, "has more than one decimal " + mark, "set the mapping's decimal style to the one the file uses"}
 	}
 	switch style {
@@ -338,7 +346,7 @@ func decimalMark(text, s string, style Style, lastPoint, lastComma, points, comm
 }
 
 // assemble joins the digits, checking that thousands stand in threes.
-func assemble(text, whole, fraction string, negative bool) (Decimal, error) {
+func assemble(text, whole, fraction string, negative bool) (Decimal, *SyntaxError) {
 	var d Decimal
 	digits, since, grouped := 0, 0, false
 	tooLong := &SyntaxError{text, "has more digits than any price", "write at most 18 digits"}
