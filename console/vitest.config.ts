@@ -11,5 +11,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}', 'test/**/*.test.{ts,tsx}'],
     setupFiles: ['test/setup.ts'],
     restoreMocks: true,
+    // A busy machine draws whole pages slowly; a test that hangs still ends.
+    testTimeout: 120_000,
   },
 });

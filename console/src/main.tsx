@@ -1,9 +1,14 @@
 import './ui/mantine';
+import { setNonce } from 'get-nonce';
 import { createRoot } from 'react-dom/client';
 import { App } from './app/App';
 import { makeRouter } from './app/router';
 import { queryClient } from './app/queries';
 import { setCsrfToken, whenSignedOut } from './api/session';
+import { styleNonce } from './ui/theme';
+
+// Dialogs write a style of their own, which the page's policy allows with the nonce alone.
+setNonce(styleNonce());
 
 const router = makeRouter();
 
