@@ -123,7 +123,7 @@ func TestNonceIsFreshAndMatchesThePolicy(t *testing.T) {
 
 func TestWithoutBuiltPages(t *testing.T) {
 	w := httptest.NewRecorder()
-	handler(fstest.MapFS{}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	handler(fstest.MapFS{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "npm run build") {
 		t.Errorf("answered %d %q, want 503 and how to build the pages", w.Code, w.Body.String())
 	}
@@ -131,7 +131,7 @@ func TestWithoutBuiltPages(t *testing.T) {
 
 func TestEmbeddedFolderOpens(t *testing.T) {
 	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != http.StatusOK && w.Code != http.StatusServiceUnavailable {
 		t.Errorf("answered %d, want the page or a word on how to build it", w.Code)
 	}
@@ -162,8 +162,8 @@ func FuzzHandler(f *testing.F) {
 	f.Add("/", "br")
 	f.Add("/assets/..%2f..%2fetc", "gzip;q=1, *;q=0")
 	f.Fuzz(func(t *testing.T, target, accept string) {
-		r := &http.Request{Method: "GET", Header: http.Header{"Accept-Encoding": {accept}}}
-		r.URL = httptest.NewRequest("GET", "/", nil).URL
+		r := &http.Request{Method: http.MethodGet, Header: http.Header{"Accept-Encoding": {accept}}}
+		r.URL = httptest.NewRequest(http.MethodGet, "/", nil).URL
 		r.URL.Path = target
 		w := httptest.NewRecorder()
 		handler(world).ServeHTTP(w, r)

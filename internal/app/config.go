@@ -177,11 +177,9 @@ func (c *ConfigDiffCmd) Run(t *term.Terminal, parsed *kong.Context) error {
 			continue
 		}
 		value := fmt.Sprint(flag.Target.Interface())
-		standard := flag.Target
+		standard := zeroOf(flag)
 		if flag.HasDefault {
 			standard = kongDefault(flag)
-		} else {
-			standard = zeroOf(flag)
 		}
 		if was := fmt.Sprint(standard.Interface()); was != value {
 			diff = append(diff, setting{flag.Name, was, redact(flag.Name, value)})

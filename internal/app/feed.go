@@ -76,7 +76,7 @@ func (c *FeedSubmitCmd) Run(ctx context.Context, t *term.Terminal) error {
 
 // send puts the file with a progress bar of its bytes.
 func (c *FeedSubmitCmd) send(ctx context.Context, t *term.Terminal, api *api) (string, error) {
-	body, size, name := io.Reader(t.In), int64(0), ""
+	body, size, name := t.In, int64(0), ""
 	if c.File != "-" {
 		file, err := os.Open(c.File)
 		if err != nil {

@@ -239,22 +239,20 @@ func (p *process) serve(ctx context.Context, t *term.Terminal) error {
 		return fmt.Errorf("listen on %s: %w", p.settings.Server.Listen, err)
 	}
 	address := ln.Addr().String()
-	credentials, err := local.Open()
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	credential, forget, err := credentials.Write(address)
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	defer forget()
-	localUser, err := credential.Authenticator()
-	if err != nil {
+	authenticators := []auth.Authenticator{p.identity.Authenticator()}
+	secret, localUser, forget, err := localCredential(address)
+	switch {
+	case err == nil:
+		defer forget()
+		authenticators = append([]auth.Authenticator{localUser}, authenticators...)
+	case errors.Is(err, local.ErrNone):
+		p.logger.InfoContext(ctx, "no local credential: the address is not this machine's alone, so the command line needs a token", "address", address)
+	default:
 		return errors.Join(err, ln.Close())
 	}
 	server, err := rpc.NewServer(p.settings.Server, rpc.ServerDeps{
 		Logger: p.logger, Metrics: p.metrics, Tenants: p.tenants, Now: p.now, Classify: classify,
-		Authenticator: auth.FirstOf(localUser, p.identity.Authenticator()),
+		Authenticator: auth.FirstOf(authenticators...),
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -265,7 +263,7 @@ func (p *process) serve(ctx context.Context, t *term.Terminal) error {
 	defer cancel(nil)
 	go func() { served <- server.Serve(serving, ln) }()
 	go p.database.supervise(serving, cancel)
-	if err := p.greet(serving, t, address, credential.Secret); err != nil && serving.Err() == nil {
+	if err := p.greet(serving, t, address, secret); err != nil && serving.Err() == nil {
 		cancel(err)
 		return errors.Join(err, <-served)
 	}
@@ -274,6 +272,21 @@ func (p *process) serve(ctx context.Context, t *term.Terminal) error {
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+// localCredential leaves a credential for the user who started the server, by
+// which the command line on this machine calls it.
+func localCredential(address string) (secret string, localUser auth.Authenticator, forget func(), err error) {
+	credentials, err := local.Open()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	credential, forget, err := credentials.Write(address)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	localUser, err = credential.Authenticator()
+	return credential.Secret, localUser, forget, err
 }
 
 // register hangs on the server what the roles answer. Health and metrics are
@@ -309,6 +322,9 @@ func (p *process) greet(ctx context.Context, t *term.Terminal, address, secret s
 	p.logger.InfoContext(ctx, "serving", "address", base, "roles", p.settings.Roles)
 	if !p.settings.Demo {
 		return nil
+	}
+	if secret == "" {
+		return errors.New("--demo fills the marketplace through the API and needs the local credential: listen on a loopback address")
 	}
 	return p.fillDemo(ctx, t, base, secret)
 }

@@ -149,9 +149,9 @@ func (h *Handlers) DecideHolds(ctx context.Context, req *inventoryv1.DecideHolds
 	if req.GetDecision() == inventoryv1.Decision_DECISION_DISCARD {
 		status = guard.Discarded
 	}
-	choices := make([]choice, len(req.GetHolds()))
-	for i, c := range req.GetHolds() {
-		choices[i] = choice{c.GetHoldId(), c.AfterMinor}
+	var choices []choice
+	for _, c := range req.GetHolds() {
+		choices = append(choices, choice{c.GetHoldId(), c.AfterMinor})
 	}
 	out := &inventoryv1.DecideHoldsResponse{}
 	for {

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -287,5 +286,3 @@ func wantAccount(t *testing.T, f Feed, want Account) {
 		t.Fatalf("account %+v\nwant    %+v", f.Account, want)
 	}
 }
-
-var errKilled = errors.New("killed")

@@ -136,6 +136,7 @@ func (s *Service) fill(ctx context.Context, sp *feed.Splitter, raw io.Reader, f 
 		return invalid(err)
 	}
 	var row feed.Row
+	var last *feed.RowError // the row before the end, where it could not be read
 	for n := int64(0); ; n++ {
 		if n%4096 == 0 {
 			if err := ctx.Err(); err != nil {
@@ -148,6 +149,7 @@ func (s *Service) fill(ctx context.Context, sp *feed.Splitter, raw io.Reader, f 
 		var fileErr *feed.FileError
 		switch {
 		case err == nil:
+			last = nil
 			if refused := address(f, &row, stores); refused != nil {
 				sp.Reject(refused)
 				continue
@@ -156,8 +158,13 @@ func (s *Service) fill(ctx context.Context, sp *feed.Splitter, raw io.Reader, f 
 				return fmt.Errorf("split feed %s: %w", f.ID, err)
 			}
 		case errors.Is(err, io.EOF):
+			if last != nil && cutOff[last.Reason] {
+				out.Truncated = true
+				out.Note = "The file is cut off in its last row: " + last.Error()
+			}
 			return nil
 		case errors.As(err, &rowErr):
+			last = rowErr
 			sp.Reject(rowErr)
 		case errors.As(err, &fileErr) && fileErr.Reason == feed.Truncated && sp.Counts().Read > sp.Counts().Rejected:
 			out.Truncated, out.Note = true, "The file is cut off: "+fileErr.Error()
@@ -167,6 +174,10 @@ func (s *Service) fill(ctx context.Context, sp *feed.Splitter, raw io.Reader, f 
 		}
 	}
 }
+
+// cutOff are the reasons for refusing a row that, in the last row of a file,
+// say that the file ends in its middle.
+var cutOff = map[feed.Reason]bool{feed.TooFewColumns: true, feed.BadQuoting: true, feed.BadSyntax: true}
 
 // address puts the row under its store, or says why it has none.
 func address(f *Feed, row *feed.Row, stores map[string]bool) *feed.RowError {
@@ -266,7 +277,7 @@ func putter(ctx context.Context, b blob.Bucket, key string) *put {
 	p := &put{pipe: w, done: make(chan error, 1)}
 	go func() {
 		_, err := b.Put(ctx, key, r)
-		r.CloseWithError(errors.Join(errAbandoned, err))
+		_ = r.CloseWithError(errors.Join(errAbandoned, err)) // never an error
 		p.done <- err
 	}()
 	return p

@@ -78,14 +78,6 @@ func (d *priceDocument) priced() price.Priced {
 	}
 }
 
-func timePointer(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
 // decodeState reads what appendState wrote. SKU and SourceTime are columns of
 // their own.
 func decodeState(raw []byte) (judge.State, error) {

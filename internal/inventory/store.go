@@ -13,7 +13,6 @@ import (
 	"github.com/bodega-hq/bodega/internal/inventory/hydrate"
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
 	"github.com/bodega-hq/bodega/internal/platform/fault"
-	"github.com/bodega-hq/bodega/internal/platform/money"
 	"github.com/bodega-hq/bodega/internal/platform/tenant"
 )
 
@@ -346,10 +345,4 @@ func orNull(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-// currencyOf is the currency that all of a merchant's prices are in.
-func (s *store) currencyOf(ctx context.Context, merchant string) (money.Currency, error) {
-	m, err := s.merchant(ctx, merchant)
-	return m.Currency, err
 }

@@ -91,7 +91,7 @@ var measures = []struct {
 	{"kg", Gram, 1_000_000, 1}, {"g", Gram, 1000, 1}, {"gr", Gram, 1000, 1}, {"mg", Gram, 1, 1}, {"dag", Gram, 10_000, 1},
 	{"lb", Gram, 45_359_237, 100}, {"lbs", Gram, 45_359_237, 100}, {"oz", Gram, 28_349_523, 1000},
 	{"l", Milliliter, 1_000_000, 1}, {"lt", Milliliter, 1_000_000, 1}, {"ltr", Milliliter, 1_000_000, 1},
-	{"litre", Milliliter, 1_000_000, 1}, {"liter", Milliliter, 1_000_000, 1}, //nolint:misspell // merchants spell it both ways
+	{"litre", Milliliter, 1_000_000, 1}, {"liter", Milliliter, 1_000_000, 1},
 	{"dl", Milliliter, 100_000, 1}, {"cl", Milliliter, 10_000, 1}, {"ml", Milliliter, 1000, 1},
 	{"fl oz", Milliliter, 295_735_296, 10_000}, {"floz", Milliliter, 295_735_296, 10_000}, {"pt", Milliliter, 473_176_473, 1000},
 	{"qt", Milliliter, 946_352_946, 1000}, {"gal", Milliliter, 3_785_411_784, 1000},

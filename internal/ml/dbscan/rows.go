@@ -27,7 +27,6 @@ type rows struct {
 
 	// Core points alone, as positions are above.
 	core      []bool // by position
-	coreAt    []int32
 	coreX     []float64
 	coreStart []int32
 	run       []int32 // run of each core position

@@ -114,9 +114,12 @@ func Heartbeat(ctx context.Context, every time.Duration) (stop func()) {
 // reconnection as an error, and the step that suffers reports it again.
 type quiet struct{ l *slog.Logger }
 
-func (q quiet) Debug(msg string, keyvals ...any) {
-	q.l.Log(context.Background(), slog.LevelDebug-4, msg, keyvals...)
+func (q quiet) log(level slog.Level, msg string, keyvals []any) {
+	//nolint:sloglint // the client's own messages are what is handed on
+	q.l.Log(context.Background(), level, msg, keyvals...)
 }
-func (q quiet) Info(msg string, keyvals ...any)  { q.l.Debug(msg, keyvals...) }
-func (q quiet) Warn(msg string, keyvals ...any)  { q.l.Debug(msg, keyvals...) }
-func (q quiet) Error(msg string, keyvals ...any) { q.l.Info(msg, keyvals...) }
+
+func (q quiet) Debug(msg string, keyvals ...any) { q.log(slog.LevelDebug-4, msg, keyvals) }
+func (q quiet) Info(msg string, keyvals ...any)  { q.log(slog.LevelDebug, msg, keyvals) }
+func (q quiet) Warn(msg string, keyvals ...any)  { q.log(slog.LevelDebug, msg, keyvals) }
+func (q quiet) Error(msg string, keyvals ...any) { q.log(slog.LevelInfo, msg, keyvals) }

@@ -165,4 +165,6 @@ func removeWithProcess(dir string) error {
 }
 
 // untilTheEnd is the end of the pipe that stays open as long as the process.
+//
+//nolint:unused // holding on to it is its use
 var untilTheEnd *os.File

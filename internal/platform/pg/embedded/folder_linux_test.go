@@ -36,7 +36,7 @@ func TestBrokenDataFolders(t *testing.T) {
 			if err := os.Mkdir(pgdata, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			attr := &syscall.SysProcAttr{}
+			var attr *syscall.SysProcAttr
 			if os.Geteuid() == 0 {
 				attr = credentialOf(t, "nobody")
 				if err := os.Chown(pgdata, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {

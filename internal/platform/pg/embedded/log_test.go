@@ -55,7 +55,7 @@ func FuzzServerLog(f *testing.F) {
 				t.Errorf("%q came out of %q", part, line)
 			}
 		}
-		level(process, severity)
+		_ = level(process, severity)
 		(&serverLog{logger: slog.New(slog.DiscardHandler)}).read(strings.NewReader(line))
 	})
 }
