@@ -43,7 +43,7 @@ func (errorMapping) WrapStreamingClient(next connect.StreamingClientFunc) connec
 
 func recovered(ctx context.Context, p any) error {
 	// net/http asks for == here; whoever aborts an answer means it.
-	if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is never wrapped
+	if p == http.ErrAbortHandler {
 		panic(p)
 	}
 	if c := callFrom(ctx); c != nil {

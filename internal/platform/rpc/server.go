@@ -173,7 +173,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, m Method, h HTTPH
 	s.inFlight.Inc()
 	defer func() {
 		// net/http asks for == here; an aborted answer is no defect.
-		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the sentinel is never wrapped
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
 			c.stack = debug.Stack()
 			s.refuse(rw, r, c, fmt.Errorf("panic: %v", p))
 		}

@@ -27,6 +27,7 @@ func (l serverLogger) log(level slog.Level, msg string, tags []tag.Tag) {
 	for i, t := range tags {
 		attrs[i] = slog.Any(t.Key(), t.Value())
 	}
+	//nolint:sloglint // the server's own messages are what is handed on
 	l.slog.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
