@@ -28,6 +28,8 @@ const (
 	// 64 MiB a level, the second holds 1 GiB and the third 16.
 	fanIn     = 16
 	runBuffer = 64 << 10
+	// firstArena is up to where the arena grows by doubling.
+	firstArena = 16 << 20
 )
 
 // SplitOptions are the limits and the connections of a Splitter.
@@ -134,10 +136,23 @@ func (s *Splitter) Add(row *Row) error {
 	item := row.Values[ItemID]
 	e := entry{store: number, record: uint32(len(s.arena)), prefix: prefixOf(item), length: uint32(len(item))}
 	var at int
+	if len(s.arena) >= cap(s.arena)*3/4 && cap(s.arena) < s.o.MemoryBytes {
+		s.growArena()
+	}
 	s.arena, at = appendRecord(s.arena, row, true)
 	e.item = uint32(at)
 	s.index = append(s.index, e)
 	return nil
+}
+
+// growArena doubles a small arena, and gives a large one all its memory at
+// once: growing step by step would leave as much garbage as there are rows.
+func (s *Splitter) growArena() {
+	more := max(len(s.arena), runBuffer)
+	if len(s.arena) >= firstArena {
+		more = max(s.o.MemoryBytes-len(s.arena), 0)
+	}
+	s.arena = slices.Grow(s.arena, more)
 }
 
 // prefixOf orders like the text's first eight bytes.
