@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -182,6 +183,8 @@ func modelReadConfig(path string) ([]gbdt.Parameter, error) {
 // the others.
 func (c *ModelTrainCmd) takeOwn(t *term.Terminal, given []gbdt.Parameter) ([]gbdt.Parameter, error) {
 	var rest []gbdt.Parameter
+	var valid []string
+	dataGiven := c.Data != ""
 	override := func(p gbdt.Parameter, flag string, value *string) {
 		switch {
 		case *value == "":
@@ -197,6 +200,7 @@ func (c *ModelTrainCmd) takeOwn(t *term.Terminal, given []gbdt.Parameter) ([]gbd
 				return nil, fmt.Errorf("task = %s: this command trains; see bodega model --help for the others", p.Value)
 			}
 		case "data":
+			p.Value = c.resolve(p.Value)
 			override(p, "data", &c.Data)
 		case "output_model":
 			override(p, "out", &c.Out)
@@ -206,9 +210,17 @@ func (c *ModelTrainCmd) takeOwn(t *term.Terminal, given []gbdt.Parameter) ([]gbd
 				continue
 			}
 			for _, path := range strings.Split(p.Value, ",") {
-				if path = strings.TrimSpace(path); path != "" {
-					c.Valid = append(c.Valid, path)
+				if path = strings.TrimSpace(path); path == "" {
+					continue
 				}
+				path = c.resolve(path)
+				// Beside data of the command line, a configuration's own
+				// validation files may well be absent.
+				if _, err := os.Stat(path); dataGiven && errors.Is(err, fs.ErrNotExist) {
+					fmt.Fprintf(t.Err, "%s = %s is left out: there is no such file, and --data is not the configuration's own; give --valid to validate\n", p.Name, p.Value)
+					continue
+				}
+				valid = append(valid, path)
 			}
 		case "output_result", "start_iteration_predict", "num_iteration_predict", "predict_raw_score", "predict_leaf_index", "predict_contrib", "predict_disable_shape_check":
 			fmt.Fprintf(t.Err, "%s = %s is about predicting and has no part in training\n", p.Name, p.Value)
@@ -216,7 +228,24 @@ func (c *ModelTrainCmd) takeOwn(t *term.Terminal, given []gbdt.Parameter) ([]gbd
 			rest = append(rest, p)
 		}
 	}
+	c.Valid = append(c.Valid, valid...)
 	return rest, nil
+}
+
+// resolve finds a file that a configuration names: from here, as LightGBM does,
+// else from the configuration's own folder.
+func (c *ModelTrainCmd) resolve(path string) string {
+	if c.Config == "" || filepath.IsAbs(path) {
+		return path
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	beside := filepath.Join(filepath.Dir(c.Config), path)
+	if _, err := os.Stat(beside); err == nil {
+		return beside
+	}
+	return path
 }
 
 // trainingData makes columns of a table into features. Categories that are text

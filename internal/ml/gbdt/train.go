@@ -150,7 +150,7 @@ func (t *trainer) addValidations(data *Dataset, valid []Validation) error {
 			}
 		}
 		for j := range v.Features {
-			if v.Features[j].Name != data.Features[j].Name {
+			if storedName(v.Features[j].Name) != storedName(data.Features[j].Name) {
 				return fmt.Errorf("%w: feature %d is %q in validation data %s and %q in training data", ErrData, j, v.Features[j].Name, v.Name, data.Features[j].Name)
 			}
 			w.columns = append(w.columns, v.Features[j].Values)
