@@ -372,3 +372,26 @@ func TestValidationWithoutAClass(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Numbers of rows are estimated from hessians while cuts are compared. With
+// weights far apart the estimate can see rows where there are none; no leaf may
+// come of it.
+func TestNoEmptyLeaves(t *testing.T) {
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		d := synthetic(150, Binary)
+		d.Weight = make([]float64, 150)
+		for i := range d.Weight {
+			d.Weight[i] = math.Exp(6 * r.NormFloat64())
+		}
+		p := quickParams(Binary)
+		p.MinDataInLeaf, p.MinSumHessianInLeaf, p.NumLeaves, p.CatSmooth = 0, 0, 40, 0
+		for _, tree := range mustTrain(t, p, d).Trees {
+			for leaf, rows := range tree.LeafCount {
+				if rows == 0 && tree.Leaves() > 1 {
+					t.Fatalf("seed %d: leaf %d of %d has no rows", seed, leaf, tree.Leaves())
+				}
+			}
+		}
+	}
+}
