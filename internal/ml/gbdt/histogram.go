@@ -34,16 +34,18 @@ func (b *binned) fill(g *group, hist []entry, rows []int32, ordered []derivative
 		ordered = ordered[:len(words)]
 		for i, word := range words {
 			grad, hess := float64(ordered[i].g), float64(ordered[i].h)
-			e0, e1 := &h0[uint8(word)], &h1[uint8(word>>8)]
-			e2, e3 := &h2[uint8(word>>16)], &h3[word>>24]
-			e0.g += grad
-			e0.h += hess
-			e1.g += grad
-			e1.h += hess
-			e2.g += grad
-			e2.h += hess
-			e3.g += grad
-			e3.h += hess
+			e := &h0[uint8(word)]
+			e.g += grad
+			e.h += hess
+			e = &h1[uint8(word>>8)]
+			e.g += grad
+			e.h += hess
+			e = &h2[uint8(word>>16)]
+			e.g += grad
+			e.h += hess
+			e = &h3[word>>24]
+			e.g += grad
+			e.h += hess
 		}
 		return
 	}
@@ -53,16 +55,18 @@ func (b *binned) fill(g *group, hist []entry, rows []int32, ordered []derivative
 	for i, row := range rows {
 		word := words[row]
 		grad, hess := float64(ordered[i].g), float64(ordered[i].h)
-		e0, e1 := &h0[uint8(word)], &h1[uint8(word>>8)]
-		e2, e3 := &h2[uint8(word>>16)], &h3[word>>24]
-		e0.g += grad
-		e0.h += hess
-		e1.g += grad
-		e1.h += hess
-		e2.g += grad
-		e2.h += hess
-		e3.g += grad
-		e3.h += hess
+		e := &h0[uint8(word)]
+		e.g += grad
+		e.h += hess
+		e = &h1[uint8(word>>8)]
+		e.g += grad
+		e.h += hess
+		e = &h2[uint8(word>>16)]
+		e.g += grad
+		e.h += hess
+		e = &h3[word>>24]
+		e.g += grad
+		e.h += hess
 	}
 }
 
