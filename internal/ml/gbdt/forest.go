@@ -9,7 +9,7 @@ import (
 // trees) can be walked in step without asking which have arrived. A step has no
 // branch that depends on data:
 //
-//   - A number is compared with <=. What is missing has been replaced before by
+//   - A number above the node's bound goes right. What is missing has been replaced before by
 //     -Inf or +Inf, in a lane of the feature for each rule of missing values
 //     that some node follows.
 //   - A category is a bit in the node's set. Numeric nodes own an empty set and
@@ -25,13 +25,14 @@ type forest struct {
 	trees   []flatTree
 }
 
-// flatNode is a node of a forest.
+// flatNode is a node of a forest. Its right child stands after its left one; a
+// leaf is its own left child.
 type flatNode struct {
-	bound       float64
-	lane        uint32
-	slot        uint32
-	set         uint32 // where its bits start
-	left, right int32
+	bound float64
+	lane  uint32
+	slot  uint32
+	set   uint32 // where its bits start
+	left  int32
 }
 
 // flatTree is a tree of a forest.
@@ -135,40 +136,54 @@ func (b *forestBuilder) add(t *Tree) {
 		b.trees = append(b.trees, flat)
 		return
 	}
-	splits := len(t.SplitFeature)
-	at := func(child int) int32 {
-		if child >= 0 {
-			return root + int32(child)
-		}
-		return root + int32(splits+^child)
+	b.grow(1)
+	type place struct {
+		child int // of t
+		at    int32
 	}
-	for node := range splits {
-		n := flatNode{left: at(t.Left[node]), right: at(t.Right[node])}
-		if t.DecisionType[node]&decisionCategorical != 0 {
+	first := place{0, root}
+	if len(t.Left) == 0 {
+		first.child = ^0
+	}
+	for stack := []place{first}; len(stack) > 0; {
+		p := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if p.child < 0 {
+			b.nodes[p.at].left = p.at
+			b.values[p.at] = t.LeafValue[^p.child]
+			continue
+		}
+		n := flatNode{left: int32(len(b.nodes))}
+		if t.DecisionType[p.child]&decisionCategorical != 0 {
 			flat.categorical = true
-			n.slot = b.slotOf[t.SplitFeature[node]]
-			n.set = uint32(len(b.bits))
-			n.bound = math.Inf(-1)
-			k := int(t.Threshold[node])
-			set := t.CategoryBits[t.CategoryStart[k]:t.CategoryStart[k+1]]
-			b.bits = append(b.bits, set...)
-			// One word more, always empty, is where every category that no set
-			// knows points.
-			for range int(b.slots[n.slot].words) + 1 - len(set) {
-				b.bits = append(b.bits, 0)
-			}
+			b.categories(&n, t, p.child)
 		} else {
-			n.lane, n.bound = b.numeric(t, node)
+			n.lane, n.bound = b.numeric(t, p.child)
 		}
-		b.nodes = append(b.nodes, n)
-		b.values = append(b.values, 0)
-	}
-	for leaf, v := range t.LeafValue {
-		self := root + int32(splits+leaf)
-		b.nodes = append(b.nodes, flatNode{left: self, right: self})
-		b.values = append(b.values, v)
+		b.nodes[p.at] = n
+		b.grow(2)
+		stack = append(stack, place{t.Right[p.child], n.left + 1}, place{t.Left[p.child], n.left})
 	}
 	b.trees = append(b.trees, flat)
+}
+
+// grow makes room for n more nodes.
+func (b *forestBuilder) grow(n int) {
+	b.nodes = append(b.nodes, make([]flatNode, n)...)
+	b.values = append(b.values, make([]float64, n)...)
+}
+
+// categories lays out the set of a categorical node.
+func (b *forestBuilder) categories(n *flatNode, t *Tree, node int) {
+	n.slot = b.slotOf[t.SplitFeature[node]]
+	n.set = uint32(len(b.bits))
+	n.bound = math.Inf(-1)
+	k := int(t.Threshold[node])
+	set := t.CategoryBits[t.CategoryStart[k]:t.CategoryStart[k+1]]
+	b.bits = append(b.bits, set...)
+	// One word more, always empty, is where every category that no set knows
+	// points.
+	b.bits = append(b.bits, make([]uint32, int(b.slots[n.slot].words)+1-len(set))...)
 }
 
 // numeric returns the lane and the bound of a numeric node.
@@ -307,81 +322,77 @@ func (f *forest) walkBlock(p *prepared, n int, columns [][]float64, from int) {
 		for r := 0; r < n; r += inStep {
 			// The last step of a block may walk some row more than once.
 			r1, r2, r3 := min(r+1, n-1), min(r+2, n-1), min(r+3, n-1)
-			var leaves [inStep]int32
+			at := [inStep]int32{tree.root, tree.root, tree.root, tree.root}
 			if tree.categorical {
-				leaves = f.walkMixed(tree.root, tree.root, tree.root, tree.root,
-					p.lanes[r*lanes:][:lanes], p.lanes[r1*lanes:][:lanes], p.lanes[r2*lanes:][:lanes], p.lanes[r3*lanes:][:lanes],
-					p.slots[r*slots:][:slots], p.slots[r1*slots:][:slots], p.slots[r2*slots:][:slots], p.slots[r3*slots:][:slots])
+				f.walkMixed(&at, p.lanes, p.slots, r*lanes, r1*lanes, r2*lanes, r3*lanes, r*slots, r1*slots, r2*slots, r3*slots)
 			} else {
-				leaves = f.walkNumeric(tree.root, tree.root, tree.root, tree.root,
-					p.lanes[r*lanes:][:lanes], p.lanes[r1*lanes:][:lanes], p.lanes[r2*lanes:][:lanes], p.lanes[r3*lanes:][:lanes])
+				f.walkNumeric(&at, p.lanes, r*lanes, r1*lanes, r2*lanes, r3*lanes)
 			}
 			for i := range min(inStep, n-r) {
-				p.scores[(r+i)*f.classes+class] += f.values[leaves[i]]
+				p.scores[(r+i)*f.classes+class] += f.values[at[i]]
 			}
 		}
 	}
 }
 
-// walkNumeric walks four rows from four nodes to their leaves, through trees
-// without categorical nodes.
-func (f *forest) walkNumeric(a, b, c, d int32, ra, rb, rc, rd []float64) [inStep]int32 {
+// walkNumeric walks from four nodes to their leaves, for rows whose lanes start
+// at ra to rd, through trees without categorical nodes.
+func (f *forest) walkNumeric(at *[inStep]int32, lanes []float64, ra, rb, rc, rd int) {
 	nodes := f.nodes
+	a, b, c, d := at[0], at[1], at[2], at[3]
 	for {
 		na, nb, nc, nd := &nodes[a], &nodes[b], &nodes[c], &nodes[d]
-		a2, b2, c2, d2 := na.right, nb.right, nc.right, nd.right
-		if ra[na.lane] <= na.bound {
-			a2 = na.left
-		}
-		if rb[nb.lane] <= nb.bound {
-			b2 = nb.left
-		}
-		if rc[nc.lane] <= nc.bound {
-			c2 = nc.left
-		}
-		if rd[nd.lane] <= nd.bound {
-			d2 = nd.left
-		}
+		a2, b2 := na.left, nb.left
+		c2, d2 := nc.left, nd.left
+		a2 += above(lanes[ra+int(na.lane)], na.bound)
+		b2 += above(lanes[rb+int(nb.lane)], nb.bound)
+		c2 += above(lanes[rc+int(nc.lane)], nc.bound)
+		d2 += above(lanes[rd+int(nd.lane)], nd.bound)
 		if (a2^a)|(b2^b)|(c2^c)|(d2^d) == 0 {
-			return [inStep]int32{a, b, c, d}
+			at[0], at[1], at[2], at[3] = a, b, c, d
+			return
 		}
 		a, b, c, d = a2, b2, c2, d2
 	}
 }
 
-// walkMixed does what walkNumeric does, through trees with categorical nodes.
-func (f *forest) walkMixed(a, b, c, d int32, ra, rb, rc, rd []float64, sa, sb, sc, sd []uint32) [inStep]int32 {
+// above is 1 where v is above bound: the step to the right child.
+func above(v, bound float64) int32 {
+	var right int32
+	if v > bound {
+		right = 1
+	}
+	return right
+}
+
+// walkMixed does what walkNumeric does, through trees with categorical nodes;
+// the rows' categories start at sa to sd.
+func (f *forest) walkMixed(at *[inStep]int32, lanes []float64, slots []uint32, ra, rb, rc, rd, sa, sb, sc, sd int) {
 	nodes, bits := f.nodes, f.bits
+	a, b, c, d := at[0], at[1], at[2], at[3]
 	for {
-		na, nb, nc, nd := &nodes[a], &nodes[b], &nodes[c], &nodes[d]
-		a2 := step(na, ra, sa, bits)
-		b2 := step(nb, rb, sb, bits)
-		c2 := step(nc, rc, sc, bits)
-		d2 := step(nd, rd, sd, bits)
+		na, nb := &nodes[a], &nodes[b]
+		a2 := na.left + above(lanes[ra+int(na.lane)], na.bound)&outside(bits, na.set, slots[sa+int(na.slot)])
+		b2 := nb.left + above(lanes[rb+int(nb.lane)], nb.bound)&outside(bits, nb.set, slots[sb+int(nb.slot)])
+		nc, nd := &nodes[c], &nodes[d]
+		c2 := nc.left + above(lanes[rc+int(nc.lane)], nc.bound)&outside(bits, nc.set, slots[sc+int(nc.slot)])
+		d2 := nd.left + above(lanes[rd+int(nd.lane)], nd.bound)&outside(bits, nd.set, slots[sd+int(nd.slot)])
 		if (a2^a)|(b2^b)|(c2^c)|(d2^d) == 0 {
-			return [inStep]int32{a, b, c, d}
+			at[0], at[1], at[2], at[3] = a, b, c, d
+			return
 		}
 		a, b, c, d = a2, b2, c2, d2
 	}
 }
 
-// step is the child of a node, by number or by category.
-func step(n *flatNode, lanes []float64, slots []uint32, bits []uint32) int32 {
-	next := n.right
-	if lanes[n.lane] <= n.bound {
-		next = n.left
-	}
-	code := slots[n.slot]
-	if bits[n.set+code>>5]>>(code&31)&1 != 0 {
-		next = n.left
-	}
-	return next
+// outside is 1 where the category code is not in the set of bits.
+func outside(bits []uint32, set, code uint32) int32 {
+	return int32(^bits[set+code>>5]>>(code&31)) & 1
 }
 
 // scoreRow adds the forest's outputs for one prepared row to score, by class.
 // Four trees are walked at once.
 func (f *forest) scoreRow(p *prepared, row []float64, score []float64) {
-	lanes, slots := p.lanes, p.slots
 	n := len(f.trees)
 	for t := 0; t < n; t += inStep {
 		var roots [inStep]int32
@@ -392,7 +403,6 @@ func (f *forest) scoreRow(p *prepared, row []float64, score []float64) {
 			slow = slow || tree.slow != nil
 			mixed = mixed || tree.categorical
 		}
-		var leaves [inStep]int32
 		switch {
 		case slow:
 			for i := t; i < min(t+inStep, n); i++ {
@@ -400,12 +410,12 @@ func (f *forest) scoreRow(p *prepared, row []float64, score []float64) {
 			}
 			continue
 		case mixed:
-			leaves = f.walkMixed(roots[0], roots[1], roots[2], roots[3], lanes, lanes, lanes, lanes, slots, slots, slots, slots)
+			f.walkMixed(&roots, p.lanes, p.slots, 0, 0, 0, 0, 0, 0, 0, 0)
 		default:
-			leaves = f.walkNumeric(roots[0], roots[1], roots[2], roots[3], lanes, lanes, lanes, lanes)
+			f.walkNumeric(&roots, p.lanes, 0, 0, 0, 0)
 		}
 		for i := range min(inStep, n-t) {
-			score[(t+i)%f.classes] += f.values[leaves[i]]
+			score[(t+i)%f.classes] += f.values[roots[i]]
 		}
 	}
 }
@@ -416,7 +426,7 @@ func (f *forest) oneTree(t int, p *prepared, row []float64) float64 {
 	if tree.slow != nil {
 		return tree.slow.value(row)
 	}
-	root := tree.root
-	leaves := f.walkMixed(root, root, root, root, p.lanes, p.lanes, p.lanes, p.lanes, p.slots, p.slots, p.slots, p.slots)
-	return f.values[leaves[0]]
+	at := [inStep]int32{tree.root, tree.root, tree.root, tree.root}
+	f.walkMixed(&at, p.lanes, p.slots, 0, 0, 0, 0, 0, 0, 0, 0)
+	return f.values[at[0]]
 }

@@ -125,11 +125,9 @@ func (g *grower) grow(ctx context.Context, derivatives []derivative, bag []int32
 				g.leaves[right].best.gain = math.Inf(-1)
 			}
 		}
-		leaf := g.bestLeaf()
-		if !(g.leaves[leaf].best.gain > 0) {
+		if left, right = g.splitBest(tree); right < 0 {
 			break
 		}
-		left, right = leaf, g.split(tree, leaf)
 	}
 	if tree.Leaves() == 1 {
 		return nil, nil
@@ -328,8 +326,24 @@ func (g *grower) bestLeaf() int {
 	return best
 }
 
+// splitBest splits the leaf that gains most, and returns the numbers of its two
+// halves; right is -1 where none gains anything.
+func (g *grower) splitBest(tree *Tree) (left, right int) {
+	for {
+		leaf := g.bestLeaf()
+		if !(g.leaves[leaf].best.gain > 0) {
+			return leaf, -1
+		}
+		if right := g.split(tree, leaf); right >= 0 {
+			return leaf, right
+		}
+	}
+}
+
 // split carries out a leaf's best split in the rows and in the tree, and
-// returns the number of the new, right leaf.
+// returns the number of the new, right leaf. Numbers of rows are estimates
+// until now: where all rows turn out to be on one side, the leaf stays whole,
+// and the result is -1.
 func (g *grower) split(tree *Tree, number int) int {
 	right := len(g.leaves)
 	g.addLeaf()
@@ -337,6 +351,11 @@ func (g *grower) split(tree *Tree, number int) int {
 	best := &leaf.best
 	c := &g.data.columns[best.column]
 	leftRows := g.partition(leaf.first, leaf.rows, c, best)
+	if leftRows == 0 || leftRows == leaf.rows {
+		best.column, best.gain = -1, math.Inf(-1)
+		g.leaves = g.leaves[:right]
+		return -1
+	}
 	best.left.rows, best.right.rows = leftRows, leaf.rows-leftRows
 
 	node := tree.split(number, g.parents[number], c.feature, best.gain+g.p.MinGainToSplit, &best.left, &best.right)

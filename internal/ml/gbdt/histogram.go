@@ -29,34 +29,45 @@ func (b *binned) fill(g *group, hist []entry, rows []int32, ordered []derivative
 	h1 := (*[window]entry)(hist[b.columns[g.first+1].offset:])
 	h2 := (*[window]entry)(hist[b.columns[g.first+2].offset:])
 	h3 := (*[window]entry)(hist[b.columns[g.first+3].offset:])
+	words := g.words
 	if rows == nil {
-		ordered = ordered[:len(g.words)]
-		for i, word := range g.words {
-			addWord(h0, h1, h2, h3, word, ordered[i])
+		ordered = ordered[:len(words)]
+		for i, word := range words {
+			grad, hess := float64(ordered[i].g), float64(ordered[i].h)
+			e := &h0[uint8(word)]
+			e.g += grad
+			e.h += hess
+			e = &h1[uint8(word>>8)]
+			e.g += grad
+			e.h += hess
+			e = &h2[uint8(word>>16)]
+			e.g += grad
+			e.h += hess
+			e = &h3[word>>24]
+			e.g += grad
+			e.h += hess
 		}
 		return
 	}
+	// The body stands here twice because a call per row would cost as much as
+	// the sums.
 	ordered = ordered[:len(rows)]
-	words := g.words
 	for i, row := range rows {
-		addWord(h0, h1, h2, h3, words[row], ordered[i])
+		word := words[row]
+		grad, hess := float64(ordered[i].g), float64(ordered[i].h)
+		e := &h0[uint8(word)]
+		e.g += grad
+		e.h += hess
+		e = &h1[uint8(word>>8)]
+		e.g += grad
+		e.h += hess
+		e = &h2[uint8(word>>16)]
+		e.g += grad
+		e.h += hess
+		e = &h3[word>>24]
+		e.g += grad
+		e.h += hess
 	}
-}
-
-func addWord(h0, h1, h2, h3 *[window]entry, word uint32, d derivative) {
-	grad, hess := float64(d.g), float64(d.h)
-	e0 := &h0[uint8(word)]
-	e0.g += grad
-	e0.h += hess
-	e1 := &h1[uint8(word>>8)]
-	e1.g += grad
-	e1.h += hess
-	e2 := &h2[uint8(word>>16)]
-	e2.g += grad
-	e2.h += hess
-	e3 := &h3[uint8(word>>24)]
-	e3.g += grad
-	e3.h += hess
 }
 
 // fillColumn does what fill does, for one column.

@@ -460,6 +460,9 @@ func (p *treeParser) check(t *Tree, sets, features int) {
 			p.fail("splits node %d on feature %d, the model has %d", i, f, features)
 		}
 		k := t.Threshold[i]
+		if k != k {
+			p.fail("has no number as the threshold of node %d", i)
+		}
 		if t.DecisionType[i]&decisionCategorical != 0 && !(k >= 0 && k < float64(sets) && k == math.Trunc(k)) {
 			p.fail("refers at node %d to set %v of %d", i, k, sets)
 		}

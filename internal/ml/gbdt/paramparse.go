@@ -264,3 +264,14 @@ func show(field any) string {
 	}
 	return ""
 }
+
+// Differing are those of a model's parameters that are not at their defaults.
+func Differing(given []Parameter) []Parameter {
+	var out []Parameter
+	for _, p := range given {
+		if entry, ok := findParameter(p.Name); !ok || !sameValue(strings.ToLower(p.Value), entry.fallback) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

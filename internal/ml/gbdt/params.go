@@ -218,6 +218,11 @@ func (p *Params) bags() bool {
 	return p.BaggingFreq > 0 && (p.BaggingFraction < 1 || p.balancedBags())
 }
 
+// samples says whether rounds see different rows or features.
+func (p *Params) samples() bool {
+	return p.bags() || p.FeatureFraction < 1 || p.FeatureFractionByNode < 1
+}
+
 // balancedBags says whether the classes of a binary objective are sampled at
 // rates of their own.
 func (p *Params) balancedBags() bool {

@@ -34,7 +34,8 @@ type Round struct {
 type Progress func(Round)
 
 // Train boosts trees on data until num_iterations rounds are done, no split
-// wins any more, or a metric of a validation set has not improved for
+// wins any more (where rows or features are sampled, the next sample is tried,
+// and the round is lost), or a metric of a validation set has not improved for
 // early_stopping_round rounds; in the last case the model ends with the best
 // round. Cancelling ctx ends training with ctx's error.
 //
@@ -150,7 +151,7 @@ func (t *trainer) addValidations(data *Dataset, valid []Validation) error {
 			}
 		}
 		for j := range v.Features {
-			if v.Features[j].Name != data.Features[j].Name {
+			if storedName(v.Features[j].Name) != storedName(data.Features[j].Name) {
 				return fmt.Errorf("%w: feature %d is %q in validation data %s and %q in training data", ErrData, j, v.Features[j].Name, v.Name, data.Features[j].Name)
 			}
 			w.columns = append(w.columns, v.Features[j].Values)
@@ -185,7 +186,8 @@ func (t *trainer) boost(ctx context.Context) error {
 	if t.p.bags() {
 		t.bag = newBagger(t.p, t.label)
 	}
-	for iteration := range t.p.NumIterations {
+	iteration := 0
+	for range t.p.NumIterations {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -194,12 +196,18 @@ func (t *trainer) boost(ctx context.Context) error {
 			return err
 		}
 		if !grown {
-			if iteration > 0 {
+			// The first round stays, for its start scores.
+			if len(t.model.Trees) > classes {
 				t.model.Trees = t.model.Trees[:len(t.model.Trees)-classes]
+			}
+			if t.p.samples() {
+				// Other rows or features may still be split.
+				continue
 			}
 			return nil
 		}
-		stop, keep := t.evaluate(iteration + 1)
+		iteration++
+		stop, keep := t.evaluate(len(t.model.Trees) / classes)
 		if stop {
 			t.model.Trees = t.model.Trees[:keep*classes]
 			return nil
@@ -209,9 +217,11 @@ func (t *trainer) boost(ctx context.Context) error {
 }
 
 // round adds a tree per class and says whether any class could be split.
+// iteration counts the rounds that could.
 func (t *trainer) round(ctx context.Context, iteration int) (grown bool, err error) {
 	starts := make([]float64, t.p.NumClass)
-	if iteration == 0 && (t.p.BoostFromAverage || len(t.binned.columns) == 0) {
+	first := len(t.model.Trees) == 0
+	if first && (t.p.BoostFromAverage || len(t.binned.columns) == 0) {
 		for k := range starts {
 			if start := t.objective.start(k); math.Abs(start) > epsilon {
 				starts[k] = start
@@ -242,7 +252,7 @@ func (t *trainer) round(ctx context.Context, iteration int) (grown bool, err err
 			if math.Abs(starts[k]) > epsilon {
 				tree.addBias(starts[k])
 			}
-		case iteration == 0:
+		case first:
 			if starts[k] == 0 && !t.p.BoostFromAverage {
 				starts[k] = t.objective.start(k)
 				t.shift(k, starts[k])
