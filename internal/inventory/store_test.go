@@ -303,3 +303,19 @@ func TestFeedsOfOneMomentArePagedWhole(t *testing.T) {
 		before, beforeID = feeds[len(feeds)-1].SubmittedAt, feeds[len(feeds)-1].ID
 	}
 }
+
+// Systems that cannot leave a date open write the last one there is.
+func TestSaleThatNeverEnds(t *testing.T) {
+	w := newWorld(t)
+	const header = "item_id,name,price,sale_price,sale_period\n"
+	for _, end := range []string{"9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-05:00", ".."} {
+		w.send(submission{}, header+"a1,Milk,2.50,2.00,2026-01-01/"+end+"\n")
+		f := w.send(submission{Kind: "delta"}, header+"a1,Milk,2.60,2.10,2026-01-01/"+end+"\n")
+		if f.Account.Applied != 1 {
+			t.Errorf("a sale until %s: %+v", end, f.Account)
+		}
+		if it := w.item("1", "a1"); it.State.Price.Effective != 210 && it.State.Price.Effective != 260 {
+			t.Errorf("a sale until %s: the price is %d", end, it.State.Price.Effective)
+		}
+	}
+}
