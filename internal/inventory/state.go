@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bodega-hq/bodega/internal/inventory/availability"
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
@@ -269,22 +271,31 @@ func appendFingerprint(b []byte, name string, v uint64) []byte {
 // appendJSONText quotes text, which the normalizer has left in valid UTF-8
 // without control characters; anything else goes the long way.
 func appendJSONText(b []byte, s string) []byte {
+	ascii := true
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
-			if c >= 0x80 {
-				continue
-			}
-			quoted, err := json.Marshal(s)
-			if err != nil {
-				// A string always has a JSON form.
-				panic(err)
-			}
-			return append(b, quoted...)
+		c := s[i]
+		if c < 0x20 || c == '"' || c == '\\' || c == 0x7f {
+			return appendOddText(b, s)
 		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	if !ascii && !utf8.ValidString(s) {
+		return appendOddText(b, s)
 	}
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// appendOddText puts the replacement character where bytes are no UTF-8, and
+// for NUL, which a JSONB column refuses even when it is escaped.
+func appendOddText(b []byte, s string) []byte {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string always has a JSON form
+	}
+	return append(b, quoted...)
 }
 
 // keptCodes are the letters by which kept rows name their fields. A letter

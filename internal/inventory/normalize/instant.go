@@ -65,10 +65,10 @@ func parseInstant(s string, location *time.Location) (t time.Time, day bool, err
 		if err != nil {
 			continue
 		}
-		if t.Year() < 1990 || t.Year() > 9999 {
+		if t = t.UTC(); t.Year() < 1990 || t.Year() > 9999 {
 			return time.Time{}, false, errInstant
 		}
-		return t.UTC(), l.day, nil
+		return t, l.day, nil
 	}
 	return time.Time{}, false, errInstant
 }
@@ -112,7 +112,11 @@ func parsePeriod(s string, location *time.Location) (from, until time.Time, err 
 			if location == nil {
 				location = time.UTC
 			}
-			until = until.In(location).AddDate(0, 0, 1).UTC()
+			// 9999-12-31 is how systems write "for ever"; the day after has no
+			// form in RFC 3339.
+			if until = until.In(location).AddDate(0, 0, 1).UTC(); until.Year() > 9999 {
+				until = time.Time{}
+			}
 		}
 	}
 	if !from.IsZero() && !until.IsZero() && !from.Before(until) {

@@ -102,13 +102,15 @@ func (f *Folder) Open(_ context.Context, key string, offset, length int64) (io.R
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, storageError("open object", key, err)
+		return nil, lookupError("open object", key, err)
 	}
-	if offset > 0 {
-		if _, err := file.Seek(offset, io.SeekStart); err != nil {
-			file.Close()
-			return nil, storageError("seek in object", key, err)
-		}
+	err = isObject(file.Stat())
+	if err == nil && offset > 0 {
+		_, err = file.Seek(offset, io.SeekStart)
+	}
+	if err != nil {
+		file.Close()
+		return nil, lookupError("open object", key, err)
 	}
 	if length < 0 {
 		return file, nil
@@ -126,8 +128,8 @@ func (f *Folder) Size(_ context.Context, key string) (int64, error) {
 		return 0, err
 	}
 	stat, err := os.Stat(path)
-	if err != nil {
-		return 0, storageError("stat object", key, err)
+	if err := isObject(stat, err); err != nil {
+		return 0, lookupError("stat object", key, err)
 	}
 	return stat.Size(), nil
 }
@@ -138,7 +140,8 @@ func (f *Folder) Delete(_ context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Not os.Remove, which would take an empty folder for the object.
+	if err := syscall.Unlink(path); err != nil && !absent(err) {
 		return storageError("delete object", key, err)
 	}
 	return nil
@@ -191,14 +194,35 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// storageError is that of a write. That a folder is gone under it is no
+// missing object.
 func storageError(operation, key string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = errors.Join(ErrNotFound, err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		err = errors.Join(ErrNoSpace, err)
 	}
 	return fmt.Errorf("%s %s: %w", operation, key, err)
+}
+
+// lookupError is that of a read.
+func lookupError(operation, key string, err error) error {
+	if absent(err) {
+		err = errors.Join(ErrNotFound, err)
+	}
+	return fmt.Errorf("%s %s: %w", operation, key, err)
+}
+
+// absent says that no object has the key: there is nothing, or a folder of
+// other objects, or what should be its folder is an object.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR)
+}
+
+// isObject is the error of a look-up that found a folder.
+func isObject(stat fs.FileInfo, err error) error {
+	if err == nil && stat.IsDir() {
+		return syscall.EISDIR
+	}
+	return err
 }
 
 // contextReader ends a copy when its context does.
