@@ -79,6 +79,7 @@ function hideDecided(ids: ReadonlySet<string>): void {
       }),
     },
   );
+  queryClient.setQueriesData<Hold[]>(of('feed-holds'), (data) => data?.filter(open));
   queryClient.setQueriesData<GetTodayResponse>(of('today'), (data) => {
     if (!data) return data;
     const holds = data.holds.filter(open);

@@ -148,6 +148,22 @@ export const holdsQuery = (filter: HoldFilter) =>
     getNextPageParam: (page) => page.nextPageToken || undefined,
   });
 
+/** Every open hold of one feed, so that all can be decided, and taken back, by name. */
+export const feedHoldsQuery = (feedId: string) =>
+  queryOptions({
+    queryKey: keyed('feed-holds', feedId),
+    queryFn: async ({ signal }) => {
+      const holds = [];
+      let pageToken = '';
+      do {
+        const page = await api().items.listHolds({ feedId, pageSize: 5000, pageToken }, { signal });
+        holds.push(...page.holds);
+        pageToken = page.nextPageToken;
+      } while (pageToken);
+      return holds;
+    },
+  });
+
 export const menuQuery = (merchantId: string, storeId: string) =>
   queryOptions({
     queryKey: keyed('menu', merchantId, storeId),

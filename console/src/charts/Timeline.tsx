@@ -33,7 +33,8 @@ export function Timeline({ label, at, series, unit, height = 180, hovered, onHov
   const plotWidth = Math.max(width - margin.left - margin.right, 10);
   const plotHeight = height - margin.top - margin.bottom;
   const last = at.length - 1;
-  const top = niceCeiling(Math.max(...series.flatMap((one) => one.values), 1));
+  // Rows are whole: a chart of nothing, or of one, has no half in the middle.
+  const top = niceCeiling(Math.max(...series.flatMap((one) => one.values), 2));
   const x = (index: number) => margin.left + (last > 0 ? (index / last) * plotWidth : plotWidth / 2);
   const y = (value: number) => margin.top + plotHeight - (value / top) * plotHeight;
   const spanMs = last > 0 ? at[last]!.getTime() - at[0]!.getTime() : 0;

@@ -75,7 +75,9 @@ export function Holds() {
     holdsQuery({ merchantId: search.merchant ?? '', storeId: search.store ?? '', feedId: search.feed ?? '', includeDecided: withDecided }),
   );
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.holds) ?? [], [query.data]);
-  const openTotal = query.data?.pages[0]?.openTotal;
+  // The server counts what the caller may see; a narrower view counts its own rows.
+  const scoped = Boolean(search.feed || search.store || search.merchant);
+  const openTotal = scoped ? (query.data && BigInt(rows.filter((hold) => hold.state === 'open').length)) : query.data?.pages[0]?.openTotal;
   const set = (part: Partial<typeof search>, replace = false) => void navigate({ search: (before) => ({ ...before, ...part }), replace });
   const selection = useSelection(search.select, (select) => set({ select }, true), rows, (hold) => hold.holdId);
   // A decided hold stays selectable for the eye, but is no longer touched.

@@ -21,7 +21,7 @@ export function Items() {
         <div className={surface.filters}>
           <ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />
           <MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant, store: undefined })} />
-          <StorePicker merchantId={search.merchant ?? ''} value={search.store} onChange={(store) => set({ store })} />
+          {search.merchant && <StorePicker merchantId={search.merchant} value={search.store} onChange={(store) => set({ store })} />}
           <VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />
         </div>
         <ItemList

@@ -95,5 +95,5 @@ export function SignIn() {
 }
 
 function initials(name: string): string {
-  return name.split(/\s+/).map((word) => word[0] ?? '').slice(0, 2).join('').toUpperCase();
+  return name.split(/[^\p{L}]+/u).map((word) => word[0] ?? '').slice(0, 2).join('').toUpperCase();
 }

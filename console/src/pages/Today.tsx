@@ -4,7 +4,8 @@ import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { decideHolds } from '../app/decide';
 import { FeedProgressBar } from '../app/FeedProgressBar';
-import { todayQuery } from '../app/queries';
+import { summarizeHolds } from '../app/holdSummary';
+import { feedHoldsQuery, todayQuery } from '../app/queries';
 import { useCaller, useMay } from '../app/useCaller';
 import type { GetTodayResponse } from '../gen/bodega/inventory/v1/console_pb';
 import { Decision, type Hold } from '../gen/bodega/inventory/v1/item_pb';
@@ -78,7 +79,13 @@ function Needs({ data }: { data: GetTodayResponse }) {
           flush
         >
           <Rows>
-            {data.holds.slice(0, 8).map((hold) => <HoldRow key={hold.holdId} hold={hold} mayDecide={mayDecide} />)}
+            {groupByFeed(data.holds.slice(0, 12)).map((holds) =>
+              holds.length < groupFrom ? (
+                holds.map((hold) => <HoldRow key={hold.holdId} hold={hold} mayDecide={mayDecide} />)
+              ) : (
+                <FeedHoldsRow key={holds[0]!.feedId} holds={holds} mayDecide={mayDecide} />
+              ),
+            )}
           </Rows>
         </Card>
       )}
@@ -184,6 +191,47 @@ function HoldRow({ hold, mayDecide }: { hold: Hold; mayDecide: boolean }) {
         <div className={surface.actions}>
           <Button size="compact-sm" variant="default" onClick={() => void decideHolds([hold], Decision.APPROVE)} aria-label={`Approve ${what}`}>Approve</Button>
           <Button size="compact-sm" variant="default" onClick={() => void decideHolds([hold], Decision.DISCARD)} aria-label={`Discard ${what}`}>Discard</Button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+// As many holds of one feed have one cause, so they are shown and decided as one.
+const groupFrom = 4;
+
+function groupByFeed(holds: readonly Hold[]): Hold[][] {
+  const groups = new Map<string, Hold[]>();
+  for (const hold of holds) {
+    const group = groups.get(hold.feedId);
+    if (group) group.push(hold);
+    else groups.set(hold.feedId, [hold]);
+  }
+  return [...groups.values()];
+}
+
+/** All that one feed had held, decided with one click. */
+function FeedHoldsRow({ holds, mayDecide }: { holds: Hold[]; mayDecide: boolean }) {
+  const sample = holds[0]!;
+  const all = useQuery(feedHoldsQuery(sample.feedId));
+  const open = all.data?.filter((hold) => hold.state === 'open') ?? holds;
+  const stores = new Set(open.map((hold) => hold.storeName || hold.storeId));
+  const guards = new Set(open.map((hold) => hold.guard));
+  const name = `${countOf(open.length, 'hold')} of one feed`;
+  return (
+    <li className={css.row}>
+      <div className={css.what}>
+        <Link to="/inventory/holds" search={{ feed: sample.feedId }} className={css.name}>{name}</Link>
+        <div className={surface.second}>
+          {stores.size === 1 ? [...stores][0] : `${sample.merchantName}, ${countOf(stores.size, 'store')}`} · {guards.size === 1 ? guardLabel(sample.guard) : countOf(guards.size, 'reason')} · <When at={sample.createdAt} />
+        </div>
+        <div className={surface.second}>{summarizeHolds(open).approve}</div>
+      </div>
+      <Link to="/inventory/holds" search={{ feed: sample.feedId }} className={surface.linkButton} data-small>Look closer</Link>
+      {mayDecide && (
+        <div className={surface.actions}>
+          <Button size="compact-sm" variant="default" disabled={!all.data} onClick={() => void decideHolds(open, Decision.APPROVE)}>Approve all {formatCount(open.length)}</Button>
+          <Button size="compact-sm" variant="default" disabled={!all.data} onClick={() => void decideHolds(open, Decision.DISCARD)}>Discard all {formatCount(open.length)}</Button>
         </div>
       )}
     </li>

@@ -12,13 +12,13 @@ export function feedWord(feed: Feed): Word {
     return { label: `Running ${formatShare(feed.progress.rowsDone, feed.progress.rowsTotal)}`, tone: 'info' };
   }
   if (feed.truncated) return { label: 'Truncated', tone: 'bad' };
-  if (feed.status === FeedStatus.DONE && feed.account && feed.account.rejected > 0n) return { label: 'Done, some rejected', tone: 'warn' };
+  if (feed.status === FeedStatus.DONE && feed.account && feed.account.rejected > 0n) return { label: 'Some rejected', tone: 'warn' };
   return feedStatusWord(feed.status);
 }
 
 export function feedColumns(withCause: boolean): Column<Feed>[] {
   const count = (key: string, title: string, pick: (feed: Feed) => bigint | undefined, optional = false): Column<Feed> => ({
-    key, title, width: 92, align: 'end', value: pick, phone: false, optional,
+    key, title, width: 86, align: 'end', value: pick, phone: false, optional,
     cell: (feed) => {
       const value = pick(feed);
       return value === undefined ? '–' : formatCount(value);
@@ -26,13 +26,13 @@ export function feedColumns(withCause: boolean): Column<Feed>[] {
   });
   return [
     {
-      key: 'file', title: 'File', width: 180, grow: 2, value: (feed) => feed.fileName || feed.feedId,
+      key: 'file', title: 'File', width: 230, grow: 3, value: (feed) => feed.fileName || feed.feedId,
       cell: (feed) => <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: feed.feedId }}>{feed.fileName || shortenId(feed.feedId)}</Link>,
     },
-    { key: 'status', title: 'Status', width: 168, value: (feed) => feedWord(feed).label, cell: (feed) => <State word={feedWord(feed)} title={feed.error || undefined} /> },
-    { key: 'merchant', title: 'Merchant', width: 130, grow: 1, value: (feed) => feed.merchantName || feed.merchantId, phone: false },
-    { key: 'store', title: 'Store', width: 90, value: (feed) => feed.storeId || 'Many', phone: false },
-    { key: 'kind', title: 'Kind', width: 106, value: (feed) => feedKindLabel(feed.kind), phone: false },
+    { key: 'status', title: 'Status', width: 150, value: (feed) => feedWord(feed).label, cell: (feed) => <State word={feedWord(feed)} title={feed.error || undefined} /> },
+    { key: 'merchant', title: 'Merchant', width: 120, grow: 1, value: (feed) => feed.merchantName || feed.merchantId, phone: false },
+    { key: 'store', title: 'Store', width: 90, value: (feed) => feed.storeId || 'Many', optional: true },
+    { key: 'kind', title: 'Kind', width: 104, value: (feed) => feedKindLabel(feed.kind), phone: false },
     ...(withCause ? [{ key: 'cause', title: 'Cause', width: 120, value: (feed: Feed) => feedCauseLabel(feed.cause), phone: false }] : []),
     count('read', 'Rows', (feed) => feed.account?.rowsRead),
     count('applied', 'Applied', (feed) => feed.account?.applied),
@@ -44,7 +44,7 @@ export function feedColumns(withCause: boolean): Column<Feed>[] {
       key: 'submitted', title: 'Submitted', width: 132, value: (feed) => toDate(feed.submittedAt)?.toISOString(), phone: false,
       cell: (feed) => <When at={feed.submittedAt} />,
     },
-    { key: 'took', title: 'Took', width: 90, align: 'end', value: (feed) => feed.durationMs, cell: (feed) => (feed.durationMs > 0n ? formatDuration(feed.durationMs) : '–'), phone: false },
+    { key: 'took', title: 'Took', width: 80, align: 'end', value: (feed) => feed.durationMs, cell: (feed) => (feed.durationMs > 0n ? formatDuration(feed.durationMs) : '–'), phone: false },
     { key: 'size', title: 'Size', width: 90, align: 'end', value: (feed) => feed.sizeBytes, cell: (feed) => formatBytes(feed.sizeBytes), optional: true },
     { key: 'id', title: 'Feed id', width: 170, value: (feed) => feed.feedId, cell: (feed) => <code>{shortenId(feed.feedId)}</code>, optional: true },
   ];

@@ -144,8 +144,10 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     event.preventDefault();
   };
 
-  const template = [...(selection ? ['44px'] : []), ...visible.map((c) => (c.grow ? `minmax(${c.width}px, ${c.grow}fr)` : `${c.width}px`))].join(' ');
-  const width = visible.reduce((sum, column) => sum + column.width, selection ? 44 : 0);
+  // On a phone the first column takes what the others can spare.
+  const widthOf = (column: Column<Row>) => (phone ? Math.min(column.width, 128) : column.width);
+  const template = [...(selection ? ['44px'] : []), ...visible.map((c) => (c.grow ? `minmax(${widthOf(c)}px, ${c.grow}fr)` : `${widthOf(c)}px`))].join(' ');
+  const width = visible.reduce((sum, column) => sum + widthOf(column), selection ? 44 : 0);
   const vars = { '--columns': template, '--table-width': `${width}px`, ...(props.height ? { '--table-height': props.height } : {}) } as CSSProperties;
   const allSelected = selection !== undefined && ordered.length > 0 && ordered.every((row) => selection.keys.has(rowKey(row)));
 

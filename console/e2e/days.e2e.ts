@@ -1,0 +1,191 @@
+import { readFile } from 'node:fs/promises';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { baseUrl, call, launch, results, settle, signInAs, visit } from './browser';
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+
+// What every run makes anew, so that a second run meets no leftover of the first.
+const run = Date.now().toString(36);
+
+/** A file as merchants write them: a byte-order mark, Windows line ends, gaps, repeats, and rows that cannot be read. */
+function messyFile(store: string): string {
+  const rows = ['store_code,item_code,upc,description,brand,department,regular_price,promo_price,pack,on_hand,status,as_of'];
+  for (let index = 1; index <= 400; index++) {
+    rows.push(`${store},e2e-${run}-${index},,"Harvest bar, no. ${index}",Brightwell,Snacks,${(1 + (index % 7)) * 100 + 49}`.replace(/(\d+)(\d\d)$/, '$1.$2') + `,,45 g,12,A,`);
+  }
+  rows.push(`${store},e2e-${run}-out,,Sold-out bar ${run},Brightwell,Snacks,2.49,,45 g,0,O,`);
+  rows.push(`${store},e2e-${run}-bad,,Bar without a readable price,Brightwell,Snacks,ask us,,45 g,3,A,`);
+  rows.push(`${store},,,Bar without a number,Brightwell,Snacks,2.49,,45 g,3,A,`);
+  rows.push(rows[1]!);
+  rows.push('');
+  return '\uFEFF' + rows.join('\r\n') + '\r\n';
+}
+
+async function openPalette(page: Page, words: string): Promise<void> {
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: /Find a store/ }).fill(words);
+}
+
+it("a merchant's day: a messy file becomes a menu, and a hidden item says why", async () => {
+  const { page, context, complaints } = await visit(browser);
+  await signInAs(page, 'Merchant');
+  const { stores } = await call<{ stores: { merchantId: string; storeId: string; name: string }[] }>(page, 'inventory.v1.MerchantService/ListStores', { pageSize: 100 });
+  const store = stores[0]!;
+  expect(new Set(stores.map((one) => one.merchantId)).size, 'a merchant sees their own stores alone').toBe(1);
+  expect(await page.getByRole('link', { name: 'Access' }).count()).toBe(0);
+
+  await openPalette(page, 'submit');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Submit a feed' }).waitFor();
+  await page.locator('input[type=file]').setInputFiles({ name: `corner messy ${run}.csv`, mimeType: 'text/csv', buffer: Buffer.from(messyFile(store.storeId)) });
+  await page.getByText('Delta', { exact: true }).click();
+  await page.screenshot({ path: `${results}day-merchant-file.png` });
+  await page.getByRole('button', { name: 'Submit the feed' }).click();
+
+  await page.waitForURL(/\/inventory\/feeds\/(?!submit)[^/]+$/);
+  await page.getByText('The account closes').waitFor({ timeout: 120_000 });
+  const feedId = new URL(page.url()).pathname.split('/').pop()!;
+  const { feed } = await call<{ feed: { account: Record<string, string> } }>(page, 'inventory.v1.FeedService/GetFeed', { feedId });
+  const part = (name: string) => Number(feed.account[name] ?? 0);
+  expect(part('rowsRead')).toBe(part('applied') + part('unchanged') + part('stale') + part('held') + part('rejected') + part('duplicates'));
+  expect(part('rejected')).toBeGreaterThanOrEqual(2);
+  expect(part('applied')).toBeGreaterThan(390);
+  await page.screenshot({ path: `${results}day-merchant-account.png` });
+
+  await page.getByRole('tab', { name: /Rejected rows/ }).click();
+  await page.getByRole('grid', { name: 'Rejected rows' }).getByText('ask us').waitFor();
+  await page.screenshot({ path: `${results}day-merchant-rejects.png` });
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Rejected rows (CSV)' }).click();
+  const csv = await readFile(await (await download).path(), 'utf8');
+  expect(csv).toContain('ask us');
+
+  await page.goto(`${baseUrl()}/inventory/stores/${store.merchantId}/${store.storeId}?tab=menu`);
+  await page.getByRole('textbox', { name: 'Search this menu' }).fill('Harvest bar, no. 399');
+  await page.getByRole('link', { name: 'Harvest bar, no. 399' }).first().waitFor();
+  await page.screenshot({ path: `${results}day-merchant-menu.png` });
+
+  await page.goto(`${baseUrl()}/inventory/items`);
+  await page.getByRole('textbox', { name: 'Search items' }).fill(`e2e-${run}-out`);
+  await page.getByRole('link', { name: `Sold-out bar ${run}` }).click();
+  await page.getByText('Hidden because the merchant’s own feed says that it is out of stock.').waitFor();
+  await page.screenshot({ path: `${results}day-merchant-why.png` });
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+it("an operator's day: what needs a person, the overview, holds decided together and taken back", async () => {
+  const { page, context, complaints } = await visit(browser);
+  await signInAs(page, 'Operator', '/today');
+  await page.getByText('Prices and removals held for a person').waitFor();
+  await settle(page);
+  await page.screenshot({ path: `${results}day-operator-today.png` });
+
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.getByRole('img', { name: /^Rows through the pipeline/ }).focus();
+  await page.keyboard.press('ArrowRight');
+  await page.screenshot({ path: `${results}day-operator-overview.png` });
+
+  await page.getByRole('link', { name: 'Holds', exact: true }).click();
+  const grid = page.getByRole('grid', { name: 'Holds' });
+  await grid.getByRole('row').nth(3).waitFor();
+  const before = Number((await call<{ openTotal: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal);
+  await grid.focus();
+  for (const key of ['ArrowDown', ' ', 'ArrowDown', ' ', 'ArrowDown', ' ']) await page.keyboard.press(key);
+  await page.getByText(/^3 holds in \d/).waitFor();
+  expect(new URL(page.url()).searchParams.get('select')?.split(',').length, 'the selection is in the address').toBe(3);
+  await page.reload();
+  await page.getByText(/^3 holds in \d/).waitFor();
+  await page.screenshot({ path: `${results}day-operator-selected.png` });
+  await page.getByRole('button', { name: 'Discard 3' }).click();
+  await page.getByText('Discarded 3 holds').waitFor();
+  const after = Number((await call<{ openTotal?: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal ?? 0);
+  expect(after).toBe(before - 3);
+  await page.screenshot({ path: `${results}day-operator-decided.png` });
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByText('3 holds open again').waitFor();
+  const undone = Number((await call<{ openTotal: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal);
+  expect(undone).toBe(before);
+
+  await page.getByRole('button', { name: 'After' }).click();
+  await page.waitForURL(/sort=after/);
+  await page.reload();
+  await grid.getByRole('columnheader', { name: 'After' }).waitFor();
+  expect(await grid.getByRole('columnheader', { name: 'After' }).getAttribute('aria-sort')).toBe('ascending');
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+it("an admin's day: a token made and revoked, the test tenant, light and dark, and out again", async () => {
+  const { page, context, complaints } = await visit(browser);
+  await signInAs(page, 'Admin', '/access?tab=tokens');
+  await page.getByRole('button', { name: 'Make a token' }).first().click();
+  await page.getByRole('textbox', { name: 'Name' }).fill(`e2e ${run}`);
+  await page.getByRole('combobox', { name: 'Role' }).click();
+  await page.getByRole('option', { name: 'Service' }).click();
+  await page.getByRole('button', { name: 'Make the token' }).click();
+  await page.getByText('This is the only time that the secret is shown').waitFor();
+  await page.screenshot({ path: `${results}day-admin-secret.png` });
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  await page.getByRole('button', { name: `Revoke e2e ${run}` }).click();
+  await page.getByRole('button', { name: `Revoke e2e ${run}` }).last().click();
+  await page.getByText(`e2e ${run} revoked`).waitFor();
+
+  await page.getByRole('button', { name: 'Your account and settings' }).click();
+  await page.getByText('Dark', { exact: true }).click();
+  expect(await page.evaluate(() => document.documentElement.dataset.mantineColorScheme)).toBe('dark');
+  await page.getByText('Compact', { exact: true }).click();
+  await page.getByText('test', { exact: true }).click();
+  await page.getByText('Test tenant').waitFor();
+  await settle(page);
+  await page.screenshot({ path: `${results}day-admin-test-tenant.png` });
+  await page.getByRole('link', { name: 'Stores' }).click();
+  await page.waitForURL(/tenant=test/);
+  await page.reload();
+  await page.getByText('Test tenant').waitFor();
+  expect(await page.evaluate(() => [document.documentElement.dataset.mantineColorScheme, document.documentElement.dataset.density])).toEqual(['dark', 'compact']);
+
+  await page.getByRole('button', { name: 'Your account and settings' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.waitForURL(/\/sign-in/);
+  await page.goto(`${baseUrl()}/inventory/holds?decided=yes`);
+  await page.waitForURL(/\/sign-in\?return=/);
+  expect(new URL(page.url()).searchParams.get('return')).toBe('/inventory/holds?decided=yes');
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+it('a list of ten thousand rows stays a handful of elements and is never blank while it scrolls', async () => {
+  const { page, context } = await visit(browser);
+  await signInAs(page, 'Admin', '/inventory/items?sort=name');
+  const grid = page.getByRole('grid', { name: 'Items' });
+  await page.waitForFunction(() => Number(document.querySelector('[role=grid]')?.getAttribute('aria-rowcount') ?? 0) > 10_000, undefined, { timeout: 180_000 });
+  const seen = await grid.evaluate(async (element) => {
+    let most = 0;
+    let blank = 0;
+    let frames = 0;
+    let slow = 0;
+    let last = performance.now();
+    for (let top = 0; top < 400_000; top += 900) {
+      element.scrollTop = top;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      const now = performance.now();
+      frames++;
+      if (now - last > 34) slow++;
+      last = now;
+      const rows = element.querySelectorAll('[role=row]').length;
+      most = Math.max(most, rows);
+      if (rows < 6) blank++;
+    }
+    return { most, blank, frames, slow };
+  });
+  console.log(`scrolled ${seen.frames} frames of 900 px each: ${seen.slow} took longer than two refreshes, at most ${seen.most} rows in the page`);
+  expect(seen.most).toBeLessThan(80);
+  expect(seen.blank).toBe(0);
+  await context.close();
+});
