@@ -1,8 +1,8 @@
 package v1alpha1
 
 import (
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // Check is one check of a spec: a name, exactly one type, and how its runs
@@ -386,15 +386,15 @@ type FieldCondition struct {
 	JSONPath string `json:"jsonPath"`
 	// +required
 	Operator Operator `json:"operator"`
-	// Value to compare with: a string, a number or a boolean. GreaterThan and its
-	// like read numbers and Kubernetes quantities.
+	// Value to compare with, as text: a boolean is written "true". GreaterThan and
+	// its like read numbers and Kubernetes quantities.
 	//
 	// +optional
-	Value *apiextensionsv1.JSON `json:"value,omitempty"`
+	Value *intstr.IntOrString `json:"value,omitempty"`
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
-	Values []apiextensionsv1.JSON `json:"values,omitempty"`
+	Values []intstr.IntOrString `json:"values,omitempty"`
 }
 
 // ResourceCheck wants objects of any kind to exist and to fulfil conditions.

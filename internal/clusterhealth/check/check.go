@@ -47,6 +47,23 @@ type Check interface {
 	Run(ctx context.Context) Outcome
 }
 
+// Do runs a check and keeps what goes wrong with its code from being taken for
+// something about its target.
+func Do(ctx context.Context, c Check) (out Outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			out = Errorf("the check panicked, which is a fault of the operator's: %v", cause)
+		}
+	}()
+	out = c.Run(ctx)
+	switch out.Result {
+	case health.Success, health.Failure, health.Error, health.Pending:
+		return out
+	default:
+		return Errorf("the check said %q, which is no outcome", out.Result)
+	}
+}
+
 // Streaming is a Check that works between its runs. Stream returns when ctx
 // ends; Run may be called with or without it.
 type Streaming interface {

@@ -1,13 +1,11 @@
 package check
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/util/jsonpath"
 
@@ -51,11 +49,7 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 			return out, fmt.Errorf("operator %s takes values, at most 64, and no value", c.Operator)
 		}
 		for i := range c.Values {
-			value, err := scalar(&c.Values[i])
-			if err != nil {
-				return out, fmt.Errorf("values[%d]: %w", i, err)
-			}
-			out.values = append(out.values, value)
+			out.values = append(out.values, c.Values[i].String())
 		}
 		out.text = fmt.Sprintf("%s %s %v", c.JSONPath, c.Operator, out.values)
 		return out, nil
@@ -63,16 +57,13 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 	if c.Value == nil || c.Values != nil {
 		return out, fmt.Errorf("operator %s takes one value", c.Operator)
 	}
-	if out.value, err = scalar(c.Value); err != nil {
-		return out, fmt.Errorf("value: %w", err)
+	if out.value = c.Value.String(); len(out.value) > maxPattern {
+		return out, fmt.Errorf("value is longer than %d characters", maxPattern)
 	}
 	out.text = fmt.Sprintf("%s %s %s", c.JSONPath, c.Operator, out.value)
 	switch c.Operator {
 	case health.Equals, health.NotEquals, health.ListContains, health.NotListContains:
 	case health.RegexMatch, health.NotRegexMatch:
-		if len(out.value) > maxPattern {
-			return out, fmt.Errorf("pattern is longer than %d characters", maxPattern)
-		}
 		if out.pattern, err = regexp.Compile(out.value); err != nil {
 			return out, err
 		}
@@ -202,23 +193,6 @@ func isEmpty(v any) bool {
 		return len(v) == 0
 	default:
 		return false
-	}
-}
-
-// scalar reads a JSON string, number or boolean as text.
-func scalar(raw *apiextensionsv1.JSON) (string, error) {
-	var v any
-	if err := json.Unmarshal(raw.Raw, &v); err != nil {
-		return "", err
-	}
-	switch v := v.(type) {
-	case string:
-		return v, nil
-	case bool, float64:
-		// The author's own spelling would differ from the cluster's for 1.0.
-		return jsonText(v), nil
-	default:
-		return "", fmt.Errorf("is %s; only a string, a number or a boolean can be compared", strings.TrimSpace(string(raw.Raw)))
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"hash/maphash"
+	"hash/fnv"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -33,6 +32,10 @@ type Spec struct {
 	Suspend    bool
 	Windows    []verdict.Window
 	Checks     []Check
+	// Overall and Since are what a former process knew; used when the engine does
+	// not know the spec yet.
+	Overall health.Result
+	Since   time.Time
 	// Invalid says why the spec cannot be run at all; it then has no checks, and
 	// its overall status is Error.
 	Invalid string
@@ -140,7 +143,6 @@ type specState struct {
 	since       time.Time
 	generation  int64 // that summary speaks of
 	renewBefore time.Time
-	announced   bool
 }
 
 type entry struct {
@@ -153,7 +155,6 @@ type entry struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	grid    time.Time // the regular time of the next run, without jitter
 	due     time.Time
 	index   int // in queue; -1 when not there
 	waiting bool
@@ -276,6 +277,7 @@ func (e *Engine) dispatch(now time.Time) {
 		e.opts.Metrics.due.Inc()
 		if entry.hanging {
 			// Its last run never ended. Another would only hang as well.
+			entry.generation = entry.spec.Generation
 			e.conclude(entry, verdict.Run{
 				At: e.opts.Now(), Result: health.Error,
 				Message: "an earlier run has not ended, long after its deadline",
@@ -338,7 +340,7 @@ func (e *Engine) start(entry *entry, now time.Time) {
 		ctx, cancel := context.WithTimeout(entry.ctx, deadline)
 		defer cancel()
 		start := time.Now()
-		out := run(ctx, checked)
+		out := check.Do(ctx, checked)
 		took := time.Since(start)
 		abandon.Stop()
 		e.finish(entry, id, name, generation, false, verdict.Run{
@@ -348,21 +350,6 @@ func (e *Engine) start(entry *entry, now time.Time) {
 }
 
 const runMessageSize = 256
-
-func run(ctx context.Context, c check.Check) (out check.Outcome) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			out = check.Errorf("the check panicked: %v at %s", cause, verdict.Truncate(string(debug.Stack()), 128))
-		}
-	}()
-	out = c.Run(ctx)
-	switch out.Result {
-	case health.Success, health.Failure, health.Error, health.Pending:
-		return out
-	default:
-		return check.Errorf("the check said %q, which is no outcome", out.Result)
-	}
-}
 
 // finish takes in the end of a run, or that it is given up.
 func (e *Engine) finish(entry *entry, id int64, targetName string, generation int64, abandoned bool, run verdict.Run) {
@@ -418,13 +405,17 @@ func (e *Engine) leaveTarget(name string) {
 func (e *Engine) conclude(entry *entry, run verdict.Run) {
 	now := time.Now()
 	e.lastRun = now
-	first := entry.renewed.IsZero() || entry.summaryStale()
 	before := entry.state.Result()
 	changed := entry.state.Observe(entry.def.Policy, run)
 	entry.lastRun, entry.renewed = run.At, now
-	e.plan(entry, now)
+	if entry.generation == entry.spec.Generation {
+		e.plan(entry, now)
+	} else {
+		e.soon(entry, now)
+	}
 
-	if changed || first {
+	// A success among successes changes nothing of the overall status.
+	if changed || entry.state.Result() != health.Success || entry.spec.summary.Overall != health.Success {
 		e.summarize(entry.spec, false)
 	}
 	if changed {
@@ -433,23 +424,12 @@ func (e *Engine) conclude(entry *entry, run verdict.Run) {
 	e.sink.CheckRan(entry.key, changed)
 }
 
-// summaryStale says that the summary of the entry's spec was made before this
-// entry ran for the current generation.
-func (entry *entry) summaryStale() bool {
-	return entry.spec.summary.Counts.Pending > 0 || entry.spec.generation != entry.spec.Generation
-}
-
 // plan puts an entry where its next run is due: on its grid, with a little
 // jitter so that checks that met once part again.
 func (e *Engine) plan(entry *entry, now time.Time) {
 	interval := entry.def.Interval
-	entry.grid = entry.grid.Add(interval)
-	if late := now.Sub(entry.grid); late >= 0 {
-		missed := late/interval + 1
-		e.opts.Metrics.missed.Add(float64(missed))
-		entry.grid = entry.grid.Add(missed * interval)
-	}
-	e.push(entry, entry.grid.Add(rand.N(interval/20+1)))
+	e.opts.Metrics.missed.Add(float64(now.Sub(entry.due) / interval))
+	e.push(entry, nextOnGrid(entry.key, interval, now).Add(rand.N(interval/20+1)))
 }
 
 func (e *Engine) push(entry *entry, due time.Time) {
@@ -460,15 +440,20 @@ func (e *Engine) push(entry *entry, due time.Time) {
 	heap.Push(&e.queue, entry)
 }
 
-// phase spreads the regular times of checks over their interval, the same way
-// in every process.
-func phase(key Key, interval time.Duration) time.Duration {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	h.WriteString(key.Spec)
-	h.WriteByte('.')
-	h.WriteString(key.Check)
-	return time.Duration(h.Sum64() % uint64(interval))
+// nextOnGrid is the next regular time of a check. Regular times are spread over
+// the interval by name, so that an engine full of checks is evenly busy however
+// they were applied. The result keeps now's monotonic reading.
+func nextOnGrid(key Key, interval time.Duration, now time.Time) time.Time {
+	h := fnv.New64a()
+	h.Write([]byte(key.Spec))
+	h.Write([]byte{'.'})
+	h.Write([]byte(key.Check))
+	phase := time.Duration(h.Sum64() % uint64(interval))
+	into := time.Duration(uint64(now.UnixNano()) % uint64(interval))
+	wait := phase - into
+	for wait <= interval/20 {
+		// Not before the jitter of the last one has passed.
+		wait += interval
+	}
+	return now.Add(wait)
 }
-
-var seed = maphash.MakeSeed()

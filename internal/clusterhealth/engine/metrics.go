@@ -49,6 +49,9 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.lateness, m.due, m.missed, m.runs, m.duration}
 }
 
+// Collectors are the engine's metrics, to be registered.
+func (e *Engine) Collectors() []prometheus.Collector { return e.opts.Metrics.Collectors() }
+
 func (m *Metrics) observe(checkType string, run verdict.Run) {
 	m.runs.WithLabelValues(checkType, string(run.Result)).Inc()
 	m.duration.WithLabelValues(checkType).Observe(run.Duration.Seconds())

@@ -33,27 +33,35 @@ func (e *Engine) Apply(spec Spec) error {
 		e.remove(old)
 		old = nil
 	}
-	if old != nil && old.Generation == spec.Generation && old.Suspend == spec.Suspend && old.Invalid == spec.Invalid && old.Spec.sameChecks(&spec) {
+	if old != nil && old.Generation == spec.Generation {
 		return nil
 	}
-	next := &specState{Spec: spec, entries: make(map[string]*entry, len(spec.Checks))}
+	compiled := make([]check.Check, len(spec.Checks))
+	for i := range spec.Checks {
+		if def := &spec.Checks[i]; old == nil || !old.has(def) {
+			var err error
+			if compiled[i], err = def.Compile(); err != nil {
+				return err
+			}
+		}
+	}
+	next := &specState{Spec: spec, entries: make(map[string]*entry, len(spec.Checks)), since: spec.Since}
+	next.summary.Overall = spec.Overall
 	if old != nil {
 		next.since, next.summary, next.generation = old.since, old.summary, old.generation
 	}
 	now := time.Now()
 	kept := map[*entry]bool{}
-	for i := range spec.Checks {
-		def := spec.Checks[i]
+	for i, def := range spec.Checks {
 		var current *entry
-		if old != nil {
-			current = old.entries[def.Name]
-		}
-		if current == nil || current.def.Definition != def.Definition {
-			compiled, err := def.Compile()
-			if err != nil {
-				return err
+		if compiled[i] != nil {
+			current = e.newEntry(Key{spec.Name, def.Name}, def, compiled[i])
+			if old != nil && def.Restored == nil {
+				// What is written about a former definition no longer holds.
+				e.sink.CheckRan(current.key, true)
 			}
-			current = e.newEntry(Key{spec.Name, def.Name}, def, compiled)
+		} else {
+			current = old.entries[def.Name]
 		}
 		kept[current] = true
 		current.def.Interval, current.def.Timeout = def.Interval, def.Timeout
@@ -82,10 +90,9 @@ func (e *Engine) Apply(spec Spec) error {
 	return nil
 }
 
-func (s *Spec) sameChecks(next *Spec) bool {
-	// The generation covers all that a spec says, so only what comes from
-	// elsewhere could differ, and nothing does.
-	return s.Generation == next.Generation
+func (s *specState) has(def *Check) bool {
+	current := s.entries[def.Name]
+	return current != nil && current.def.Definition == def.Definition
 }
 
 func (e *Engine) newEntry(key Key, def Check, compiled check.Check) *entry {
@@ -116,26 +123,16 @@ func (e *Engine) launch(entry *entry) {
 	}
 }
 
-// soon plans a run within the spread of first runs, and the regular ones after
-// it.
+// soon plans a run within the spread of first runs.
 func (e *Engine) soon(entry *entry, now time.Time) {
 	if entry.index >= 0 {
 		heap.Remove(&e.queue, entry.index)
 	}
-	interval := entry.def.Interval
-	// The grid is fixed by name, so that an engine full of checks is spread
-	// evenly however they were applied.
-	entry.grid = now.Truncate(interval).Add(phase(entry.key, interval))
-	for !entry.grid.After(now) {
-		entry.grid = entry.grid.Add(interval)
-	}
-	entry.grid = entry.grid.Add(-interval)
 	if entry.waiting || entry.runID != 0 {
-		// What is going on belongs to the former generation; another run follows
-		// at the regular time.
+		// The end of what is going on plans what follows.
 		return
 	}
-	e.push(entry, now.Add(rand.N(min(e.opts.FirstRunSpread, interval)+1)))
+	e.push(entry, now.Add(rand.N(min(e.opts.FirstRunSpread, entry.def.Interval)+1)))
 }
 
 // Remove ends everything of a spec. Runs that are going on end with it.

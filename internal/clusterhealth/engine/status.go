@@ -18,6 +18,7 @@ type CheckStatus struct {
 	Message      string
 	Since        time.Time
 	LastRun      time.Time
+	LastDuration time.Duration
 	ValidUntil   time.Time
 	SuppressedBy string
 	Maintenance  string
@@ -54,6 +55,9 @@ func (e *Engine) status(entry *entry, runs bool) CheckStatus {
 		LastRun: entry.lastRun, SuppressedBy: entry.suppressedBy, Maintenance: entry.maintenance,
 		Flapping: entry.state.Flapping(),
 	}
+	if known := entry.state.Runs(); len(known) > 0 {
+		out.LastDuration = known[0].Duration
+	}
 	if runs {
 		out.Runs = append(out.Runs, entry.state.Runs()...)
 	}
@@ -76,25 +80,34 @@ func (e *Engine) Spec(name string) (status SpecStatus, ok bool) {
 	if s == nil {
 		return SpecStatus{}, false
 	}
-	now := time.Now()
-	// The overall status is true for as long as each of its parts.
+	left := s.validity()
+	s.renewBefore = time.Now().Add(max(left/2, sweepEvery))
+	return e.specStatus(s, left), true
+}
+
+func (e *Engine) specStatus(s *specState, left time.Duration) SpecStatus {
+	return SpecStatus{
+		Name: s.Name, UID: s.UID, Generation: s.generation, Summary: s.summary, Since: s.since,
+		ValidUntil: e.opts.Now().Add(left),
+	}
+}
+
+// validity is how long the overall status is true: as long as each of its
+// parts. What never ran or has run out limits nothing.
+func (s *specState) validity() time.Duration {
 	left := time.Duration(-1)
 	for _, entry := range s.order {
 		if entry.renewed.IsZero() || entry.state.Result() == health.Unknown {
 			continue
 		}
-		if l := entry.validFor - now.Sub(entry.renewed); left < 0 || l < left {
+		if l := entry.validFor - time.Since(entry.renewed); left < 0 || l < left {
 			left = max(0, l)
 		}
 	}
 	if left < 0 {
-		left = minValidity
+		return minValidity
 	}
-	s.renewBefore = now.Add(max(left/2, sweepEvery))
-	return SpecStatus{
-		Name: s.Name, UID: s.UID, Generation: s.generation, Summary: s.summary, Since: s.since,
-		ValidUntil: e.opts.Now().Add(left),
-	}, true
+	return left
 }
 
 // Each calls visit with every check's status, without its runs, and then with
@@ -106,14 +119,23 @@ func (e *Engine) Each(visitCheck func(CheckStatus), visitSpec func(SpecStatus)) 
 		for _, entry := range s.order {
 			visitCheck(e.status(entry, false))
 		}
-		visitSpec(SpecStatus{Name: s.Name, UID: s.UID, Generation: s.generation, Summary: s.summary, Since: s.since})
+		visitSpec(e.specStatus(s, s.validity()))
 	}
+}
+
+// Runs says whether the engine runs a spec as of a generation.
+func (e *Engine) Runs(spec, uid string, generation int64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.specs[spec]
+	return s != nil && s.UID == uid && s.Generation >= generation
 }
 
 // Progress is how the engine itself is doing.
 type Progress struct {
-	// SinceTick is how long ago the scheduler last turned.
+	// SinceTick is how long ago the scheduler last turned, if it is Started.
 	SinceTick time.Duration
+	Started   bool
 	// Overdue is how late the latest check is that has not begun.
 	Overdue time.Duration
 	// SinceRun is how long ago a run last ended; zero if none has.
@@ -131,7 +153,7 @@ func (e *Engine) Progress() Progress {
 	now := time.Now()
 	p := Progress{Checks: e.checks, Running: e.running, Hung: e.hung, Finished: e.finished}
 	if !e.tick.IsZero() {
-		p.SinceTick = now.Sub(e.tick)
+		p.SinceTick, p.Started = now.Sub(e.tick), true
 	}
 	if !e.lastRun.IsZero() {
 		p.SinceRun = now.Sub(e.lastRun)
