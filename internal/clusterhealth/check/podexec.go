@@ -180,6 +180,13 @@ func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
 	}
 	stdout, stderr := &capped{limit: outputRead}, &capped{}
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	return p.judge(ctx, doing, err, stdout.buffer.Bytes())
+}
+
+// judge reads how a command ended. One that ended with another code than
+// wanted, or not at all, is the target's failure; one that could not be run
+// says nothing of the target.
+func (p *podExec) judge(ctx context.Context, doing string, err error, stdout []byte) Outcome {
 	code := 0
 	var exit exec.CodeExitError
 	switch {
@@ -193,7 +200,7 @@ func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
 	if code != p.want {
 		return failure("%s: exit code %d, want %d", doing, code, p.want)
 	}
-	if p.output != nil && !p.output.Match(stdout.buffer.Bytes()) {
+	if p.output != nil && !p.output.Match(stdout) {
 		return failure("%s: exit code %d, but the output does not match %q", doing, code, p.output)
 	}
 	return success("%s: exit code %d", doing, code)
