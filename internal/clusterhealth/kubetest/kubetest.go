@@ -106,7 +106,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		BinaryAssetsDirectory:    assets,
 		CRDDirectoryPaths:        []string{filepath.Join(Root(), "deploy", "operator", "chart", "crds")},
 		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: 10 * time.Second,
+		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: 2 * time.Minute,
 	}
 	api := c.env.ControlPlane.GetAPIServer().Configure()
 	// Bodies of hundreds of tests' worth of events are not worth their space.

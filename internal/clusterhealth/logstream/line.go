@@ -58,6 +58,8 @@ func (r *Resume) Admit(at time.Time) bool {
 			r.skip--
 			return false
 		}
+		// Of what was read of this second, so much is no longer in the file.
+		r.read -= r.skip
 		r.skip = 0
 	}
 	second := r.last.Truncate(time.Second)
