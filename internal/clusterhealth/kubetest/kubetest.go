@@ -20,7 +20,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/discovery"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -106,7 +105,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		BinaryAssetsDirectory:    assets,
 		CRDDirectoryPaths:        []string{filepath.Join(Root(), "deploy", "operator", "chart", "crds")},
 		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: 2 * time.Minute,
+		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute,
 	}
 	api := c.env.ControlPlane.GetAPIServer().Configure()
 	// Bodies of hundreds of tests' worth of events are not worth their space.
@@ -216,35 +215,6 @@ func (c *Cluster) Running() []string {
 		}
 	}
 	return out
-}
-
-// StopAPIServer ends the API server and leaves etcd with what it holds.
-func (c *Cluster) StopAPIServer() error {
-	return c.env.ControlPlane.APIServer.Stop()
-}
-
-// StartAPIServer starts the API server again, at the same address.
-func (c *Cluster) StartAPIServer() error {
-	return c.env.ControlPlane.APIServer.Start()
-}
-
-// AwaitAPIServer waits until the API server answers.
-func (c *Cluster) AwaitAPIServer(ctx context.Context) error {
-	api, err := discovery.NewDiscoveryClientForConfig(c.Config)
-	if err != nil {
-		return err
-	}
-	for {
-		_, err := api.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the API server: %w", err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // UserConfig is how to connect as a user who has the given rules in the whole
