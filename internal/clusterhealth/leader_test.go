@@ -345,7 +345,7 @@ func newGate(t *testing.T, host string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{address: listener.Addr().String(), target: strings.TrimPrefix(host, "https://"), conns: map[net.Conn]bool{}}
+	g := &gate{address: listener.Addr().String(), target: strings.Trim(strings.TrimPrefix(host, "https:"), "/"), conns: map[net.Conn]bool{}}
 	t.Cleanup(func() {
 		listener.Close()
 		g.set(refusing)

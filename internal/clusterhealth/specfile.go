@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/json"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -29,8 +30,13 @@ func ParseSpecs(text []byte) ([]health.ClusterHealthSpec, error) {
 		if len(bytes.TrimSpace(document)) == 0 {
 			continue
 		}
+		text, err := sigsyaml.YAMLToJSONStrict(document)
+		if err != nil {
+			return nil, fmt.Errorf("document %d: %w", n, err)
+		}
 		var spec health.ClusterHealthSpec
-		if err := sigsyaml.UnmarshalStrict(document, &spec); err != nil {
+		problems, err := json.UnmarshalStrict(text, &spec)
+		if err = errors.Join(append(problems, err)...); err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
 		if spec.APIVersion == "" && spec.Kind == "" && spec.Name == "" && len(spec.Spec.Checks) == 0 {
