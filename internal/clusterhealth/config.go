@@ -34,7 +34,7 @@ type Config struct {
 	WebhookCertDir       string `default:"/etc/bodega-operator/webhook" help:"Folder of tls.crt and tls.key, with --webhook=files."`
 	WebhookSecret        string `default:"bodega-operator-webhook" help:"Secret that the certificate is kept in, with --webhook=self-signed."`
 	WebhookService       string `default:"bodega-operator-webhook" help:"Service that the API server reaches the webhook by, with --webhook=self-signed."`
-	WebhookConfiguration string `default:"bodega-operator" help:"ValidatingWebhookConfiguration to write the authority to, with --webhook=self-signed."`
+	WebhookConfiguration string `default:"bodega-operator" help:"ValidatingWebhookConfiguration that specs are reviewed by; with --webhook=self-signed the authority is written to it."`
 }
 
 // Validate says what is wrong with a Config.

@@ -282,6 +282,49 @@ func TestInstalledOperator(t *testing.T) {
 	}
 }
 
+// TestUnreviewedSpec: what reads logs or secrets or runs commands does so only
+// for specs that went through the webhook, even with an operator that could.
+func TestUnreviewedSpec(t *testing.T) {
+	for _, ns := range []string{operatorNamespace, "unreviewed"} {
+		namespace(t, ns)
+	}
+	pod(t, "unreviewed", "db-1", map[string]string{"app": "db"})
+	early := parseSpec(t, "early", `{interval: 1s, checks: [{name: c, podExec: {namespace: unreviewed, selector: {matchLabels: {app: db}}, command: ["true"]}}]}`)
+	create(t, early)
+	stop := operate(t, testConfig())
+	awaitCheck(t, "early", "c", func(c *health.ClusterHealthCheck) bool {
+		return c.Status.Result == health.Error && strings.Contains(c.Status.Message, "admission webhook")
+	})
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	// The webhook comes later, and the spec is still nobody's.
+	time.Sleep(1100 * time.Millisecond) // creation times are whole seconds
+	install(t, render(t))
+	cfg := testConfig()
+	cfg.Namespace, cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = operatorNamespace, "self-signed", "127.0.0.1", freePort(t)
+	cfg.WebhookSecret, cfg.WebhookService, cfg.WebhookConfiguration = "bodega-operator-webhook", "bodega-operator-webhook", "bodega-operator"
+	routeWebhook(t, cfg.WebhookPort)
+	operate(t, cfg)
+	awaitWebhook(t)
+	awaitCheck(t, "early", "c", func(c *health.ClusterHealthCheck) bool {
+		return c.Status.Result == health.Error && strings.Contains(c.Status.Message, "older than the admission webhook")
+	})
+	if err := cluster.Client.Delete(t.Context(), early); err != nil {
+		t.Fatal(err)
+	}
+	anew := parseSpec(t, "early", "interval: 1s")
+	anew.Spec.Checks = early.Spec.Checks
+	eventually(t, func() string {
+		if err := cluster.Client.Create(t.Context(), anew); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	awaitOverall(t, "early", health.Success)
+}
+
 // TestWebhookCertificateExpired: specs can then not be written, which is said
 // clearly, and those that exist are checked on.
 func TestWebhookCertificateExpired(t *testing.T) {

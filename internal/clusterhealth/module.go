@@ -152,7 +152,11 @@ func (op *operator) assembleChecks(cluster *check.Cluster) error {
 	})
 	op.writer.SetSource(op.engine)
 
-	reconciler := controller.NewReconciler(mgr.GetClient(), mgr.GetAPIReader(), op.engine, env, op.cfg.Webhook != "off", op.log)
+	reviewedBy := ""
+	if op.cfg.Webhook != "off" {
+		reviewedBy = op.cfg.WebhookConfiguration
+	}
+	reconciler := controller.NewReconciler(mgr.GetClient(), mgr.GetAPIReader(), op.engine, env, reviewedBy)
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("add the reconciler: %w", err)
 	}

@@ -9,10 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 
 	"golang.org/x/sync/errgroup"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,16 +37,18 @@ type Reconciler struct {
 	engine *engine.Engine
 	env    *check.Env
 	former *formerStates
-	log    *slog.Logger
-	// reviewed says that specs come through the admission webhook, which asks
-	// whether their author may do what their checks do. Without it, checks that
-	// read secrets or logs or run commands are refused.
-	reviewed bool
+	// reader reads past the cache.
+	reader client.Reader
+	// webhook is the ValidatingWebhookConfiguration by which specs are reviewed:
+	// whether their author may do what their checks do. Where it is empty, checks
+	// that read secrets or logs or run commands are refused.
+	webhook string
 }
 
-// NewReconciler makes a Reconciler. The reader reads past the cache.
-func NewReconciler(c client.Client, reader client.Reader, e *engine.Engine, env *check.Env, reviewed bool, log *slog.Logger) *Reconciler {
-	return &Reconciler{client: c, engine: e, env: env, former: &formerStates{reader: reader}, reviewed: reviewed, log: log}
+// NewReconciler makes a Reconciler. The reader reads past the cache; webhook is
+// empty where specs are not reviewed.
+func NewReconciler(c client.Client, reader client.Reader, e *engine.Engine, env *check.Env, webhook string) *Reconciler {
+	return &Reconciler{client: c, engine: e, env: env, former: &formerStates{reader: reader}, reader: reader, webhook: webhook}
 }
 
 // SetupWithManager registers the reconciler with a manager.
@@ -205,7 +207,7 @@ func checkObject(spec *health.ClusterHealthSpec, c *health.Check) *applied {
 }
 
 // schedule hands the spec to the engine.
-func (r *Reconciler) schedule(_ context.Context, spec *health.ClusterHealthSpec) error {
+func (r *Reconciler) schedule(ctx context.Context, spec *health.ClusterHealthSpec) error {
 	out := engine.Spec{
 		Name: spec.Name, UID: string(spec.UID), Generation: spec.Generation, Suspend: spec.Spec.Suspend,
 		Overall: spec.Status.Overall, Since: timeAt(spec.Status.LastTransitionTime),
@@ -219,7 +221,7 @@ func (r *Reconciler) schedule(_ context.Context, spec *health.ClusterHealthSpec)
 	}
 	for i := range spec.Spec.Checks {
 		c := &spec.Spec.Checks[i]
-		def, err := r.define(spec, c)
+		def, err := r.define(ctx, spec, c)
 		if err != nil {
 			return err
 		}
@@ -232,7 +234,7 @@ func (r *Reconciler) schedule(_ context.Context, spec *health.ClusterHealthSpec)
 	return nil
 }
 
-func (r *Reconciler) define(spec *health.ClusterHealthSpec, c *health.Check) (engine.Check, error) {
+func (r *Reconciler) define(ctx context.Context, spec *health.ClusterHealthSpec, c *health.Check) (engine.Check, error) {
 	t, ok := check.TypeOf(c)
 	if !ok {
 		return engine.Check{}, fmt.Errorf("%w: check %s has not exactly one type", errInvalid, c.Name)
@@ -241,6 +243,10 @@ func (r *Reconciler) define(spec *health.ClusterHealthSpec, c *health.Check) (en
 	if err != nil {
 		return engine.Check{}, fmt.Errorf("hash check %s: %w", c.Name, err)
 	}
+	refusal, err := r.refuse(ctx, spec, t, c)
+	if err != nil {
+		return engine.Check{}, err
+	}
 	// The engine keeps what a check compiles to, not the spec it came from.
 	own := c.DeepCopy()
 	return engine.Check{
@@ -248,10 +254,8 @@ func (r *Reconciler) define(spec *health.ClusterHealthSpec, c *health.Check) (en
 		Interval: check.Interval(&spec.Spec, c), Timeout: check.Timeout(&spec.Spec, c),
 		Policy: verdict.PolicyOf(c), DependsOn: own.DependsOn,
 		Compile: func() (check.Check, error) {
-			if !r.reviewed {
-				if refused := refuse(t, own); refused != nil {
-					return refused, nil
-				}
+			if refusal != nil {
+				return refusal, nil
 			}
 			return check.New(own, r.env)
 		},
@@ -272,31 +276,58 @@ func definitionOf(c *health.Check) (string, error) {
 }
 
 // refused stands in for a check that nobody vouched for.
-type refused struct{ access check.Access }
+type refused struct{ why string }
 
-func (r refused) Run(context.Context) check.Outcome {
-	return check.Errorf("would %s, which is only done for specs whose author was reviewed; run the operator with its admission webhook", r.access)
+func (r refused) Run(context.Context) check.Outcome { return check.Errorf("%s", r.why) }
+
+// refuse says whether a check reads secrets or logs or runs commands although
+// nobody asked whether its author may: because there is no admission webhook,
+// or because the spec is older than the webhook is. A spec cannot make itself
+// younger, and every change since went through the webhook.
+func (r *Reconciler) refuse(ctx context.Context, spec *health.ClusterHealthSpec, t check.Type, c *health.Check) (check.Check, error) {
+	access, sensitive := sensitiveAccess(t, c)
+	if !sensitive {
+		return nil, nil
+	}
+	if r.webhook == "" {
+		return refused{fmt.Sprintf("would %s, which is only done for specs whose author was reviewed; run the operator with its admission webhook", access)}, nil
+	}
+	var config admissionregistrationv1.ValidatingWebhookConfiguration
+	err := r.reader.Get(ctx, client.ObjectKey{Name: r.webhook}, &config)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("get ValidatingWebhookConfiguration %s: %w", r.webhook, err)
+	}
+	strict := err == nil && len(config.Webhooks) > 0
+	for _, w := range config.Webhooks {
+		strict = strict && (w.FailurePolicy == nil || *w.FailurePolicy == admissionregistrationv1.Fail)
+	}
+	switch {
+	case !strict:
+		return refused{fmt.Sprintf("would %s, but ValidatingWebhookConfiguration %s is absent or lets specs pass unreviewed", access, r.webhook)}, nil
+	case spec.CreationTimestamp.Before(&config.CreationTimestamp):
+		return refused{fmt.Sprintf("would %s, but the spec is older than the admission webhook, so nobody reviewed its author; delete it and create it anew", access)}, nil
+	default:
+		return nil, nil
+	}
 }
 
-func refuse(t check.Type, c *health.Check) check.Check {
-	// Secrets, logs and commands are in the core group, whose kinds need no
-	// cluster to be known, except for resource checks that name the kind.
+// sensitiveAccess is the first sensitive access of a check. Secrets, logs and
+// commands are in the core group, which needs no cluster to be known.
+func sensitiveAccess(t check.Type, c *health.Check) (check.Access, bool) {
 	if c.Resource != nil {
-		if c.Resource.Kind == "Secret" {
-			return refused{check.Access{Verb: "get", Resource: "secrets", Namespace: c.Resource.Namespace}}
-		}
-		return nil
+		secret := c.Resource.Kind == "Secret" && c.Resource.APIVersion == "v1"
+		return check.Access{Verb: "get", Resource: "secrets", Namespace: c.Resource.Namespace, Name: c.Resource.Name}, secret
 	}
-	access, err := t.Access(c, nil)
+	accesses, err := t.Access(c, nil)
 	if err != nil {
-		return nil
+		return check.Access{}, false
 	}
-	for _, a := range access {
+	for _, a := range accesses {
 		if a.Sensitive() {
-			return refused{a}
+			return a, true
 		}
 	}
-	return nil
+	return check.Access{}, false
 }
 
 // report writes the conditions about the operator's own work.
