@@ -33,10 +33,10 @@ type Writer struct {
 	slots    chan struct{}
 	// pauseUntil and pause hold back all writes after the API server did not
 	// take one.
-	pauseUntil  time.Time
-	pause       time.Duration
-	lastSuccess time.Time
-	waitingFrom time.Time // since when something urgent waits
+	pauseUntil time.Time
+	pause      time.Duration
+	// failingSince is when the first of the writes failed since one succeeded.
+	failingSince time.Time
 
 	writes *prometheus.CounterVec // kind: spec or check; reason: transition or routine
 	errors *prometheus.CounterVec // kind: spec or check
@@ -100,9 +100,6 @@ func (w *Writer) enqueue(key engine.Key, urgent bool) {
 func (w *Writer) add(key engine.Key, urgent bool) {
 	if urgent {
 		w.routine.remove(key)
-		if w.urgent.len() == 0 {
-			w.waitingFrom = time.Now()
-		}
 		w.urgent.push(key)
 	} else if !w.urgent.has(key) {
 		w.routine.push(key)
@@ -152,9 +149,6 @@ func (w *Writer) next() (key engine.Key, urgent bool, wait time.Duration, ok boo
 	// What is being written must not be written a second time at once, or the
 	// older of the two might land last.
 	if key, ok = w.urgent.pop(w.inFlight); ok {
-		if w.urgent.len() > 0 {
-			w.waitingFrom = now
-		}
 		w.inFlight[key] = true
 		return key, true, 0, true
 	}
@@ -209,7 +203,7 @@ func (w *Writer) write(ctx context.Context, key engine.Key, urgent bool) {
 			reason = "transition"
 		}
 		w.writes.WithLabelValues(kind, reason).Inc()
-		w.lastSuccess, w.pause = time.Now(), 0
+		w.failingSince, w.pause = time.Time{}, 0
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		// The object is yet to be created, or is another by that name; the
 		// reconciler sees to it, and this is tried again for as long as the
@@ -223,6 +217,9 @@ func (w *Writer) write(ctx context.Context, key engine.Key, urgent bool) {
 		if w.pause == 0 {
 			w.log.Warn("the API server takes no status; writes wait", "error", err)
 		}
+		if w.failingSince.IsZero() {
+			w.failingSince = time.Now()
+		}
 		w.pause = min(max(2*w.pause, 100*time.Millisecond), 5*time.Second)
 		w.pauseUntil = time.Now().Add(w.pause)
 		w.add(key, urgent)
@@ -233,26 +230,22 @@ func (w *Writer) retry(key engine.Key, urgent bool, after time.Duration) {
 	time.AfterFunc(after, func() { w.enqueue(key, urgent) })
 }
 
-// Stalled is how long something urgent has waited without any write
-// succeeding; zero when all is well.
+// Stalled is how long no write has succeeded although some were tried; zero
+// when all is well.
 func (w *Writer) Stalled() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.urgent.len() == 0 {
+	if w.failingSince.IsZero() {
 		return 0
 	}
-	since := w.waitingFrom
-	if w.lastSuccess.After(since) {
-		since = w.lastSuccess
-	}
-	return time.Since(since)
+	return time.Since(w.failingSince)
 }
 
-// Backlog is how many statuses wait to be written.
+// Backlog is how many statuses wait to be written or are being written.
 func (w *Writer) Backlog() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.urgent.len() + w.routine.len()
+	return w.urgent.len() + w.routine.len() + len(w.inFlight)
 }
 
 // Collectors are the writer's metrics, to be registered.
