@@ -244,4 +244,3 @@ func TestWatchdogClockSetBack(t *testing.T) {
 		}
 	})
 }
-
