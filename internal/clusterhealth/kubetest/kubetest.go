@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -197,24 +196,6 @@ func (c *Cluster) spawn(path string, args ...string) error {
 	}()
 	c.processes = append(c.processes, p)
 	return nil
-}
-
-// Log opens what a process has said so far.
-func (c *Cluster) Log(name string) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(c.Dir, name+".log"))
-}
-
-// Running says which processes beside the API server run.
-func (c *Cluster) Running() []string {
-	var out []string
-	for _, p := range c.processes {
-		select {
-		case <-p.done:
-		default:
-			out = append(out, p.name)
-		}
-	}
-	return out
 }
 
 // UserConfig is how to connect as a user who has the given rules in the whole
