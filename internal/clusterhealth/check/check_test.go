@@ -1,0 +1,106 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/util/exec"
+
+	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+)
+
+// A table row for each type, and a type for each table row.
+func TestTypes(t *testing.T) {
+	seen := map[string]bool{}
+	for _, typ := range Types {
+		if typ.Name == "" || seen[typ.Name] {
+			t.Errorf("type %q is named twice or not at all", typ.Name)
+		}
+		seen[typ.Name] = true
+		if typ.Present == nil || typ.Validate == nil || typ.Target == nil || typ.Access == nil || typ.New == nil {
+			t.Errorf("type %s is incomplete", typ.Name)
+		}
+		if typ.Present(&health.Check{}) {
+			t.Errorf("type %s finds itself in an empty check", typ.Name)
+		}
+	}
+}
+
+func TestMatcher(t *testing.T) {
+	match, err := matcher([]string{"post-unseal setup failed", "(?i)panic:", `code=5\d\d`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]bool{
+		"x post-unseal setup failed y": true, "PANIC: oh": true, "code=503": true, "code=404": false, "": false, "post-unseal": false,
+	} {
+		if got := match([]byte(line)); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
+// An expression that would explode elsewhere takes time linear in its input.
+func TestExplodingPattern(t *testing.T) {
+	match, err := matcher([]string{"(a|a?)+$x", "(a*)*b", "((a+)+)+$y"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan bool)
+	go func() { done <- match([]byte(strings.Repeat("a", 64<<10))) }()
+	select {
+	case got := <-done:
+		if got {
+			t.Error("matches")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("64 KiB take over a minute")
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	three := exec.CodeExitError{Err: errors.New("exit 3"), Code: 3}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tt := range []struct {
+		name    string
+		ctx     context.Context
+		want    int
+		err     error
+		result  health.Result
+		message string
+	}{
+		{"zero", t.Context(), 0, nil, health.Success, "exit code 0"},
+		{"other", t.Context(), 0, three, health.Failure, "exit code 3, want 0"},
+		{"wanted", t.Context(), 3, three, health.Success, "exit code 3"},
+		{"timeout", ended, 0, context.Canceled, health.Failure, "had not ended"},
+		{"not run", t.Context(), 0, errors.New("container not found"), health.Error, "container not found"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &podExec{want: tt.want}
+			if out := p.judge(tt.ctx, "run x", tt.err, nil); out.Result != tt.result || !strings.Contains(out.Message, tt.message) {
+				t.Errorf("%+v, want %s %q", out, tt.result, tt.message)
+			}
+		})
+	}
+}
+
+func TestSensitive(t *testing.T) {
+	for _, tt := range []struct {
+		access Access
+		want   bool
+	}{
+		{Access{Verb: "get", Resource: "secrets"}, true},
+		{Access{Verb: "get", Resource: "pods", Subresource: "log"}, true},
+		{Access{Verb: "create", Resource: "pods", Subresource: "exec"}, true},
+		{Access{Verb: "list", Resource: "pods"}, false},
+		{Access{Verb: "get", Group: "example.com", Resource: "secrets"}, false},
+	} {
+		if got := tt.access.Sensitive(); got != tt.want {
+			t.Errorf("%s: %v", tt.access, got)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+)
+
+// outputRead is how much of a command's output a pattern sees.
+const outputRead = 64 << 10
+
+var podExecType = Type{
+	Name:    "podExec",
+	Present: func(c *health.Check) bool { return c.PodExec != nil },
+	Validate: func(c *health.Check, at *field.Path) field.ErrorList {
+		p := c.PodExec
+		errs := validateNamespace(p.Namespace, at.Child("namespace"))
+		given := 0
+		for _, set := range []bool{p.Pod != "", p.Workload != nil, p.Selector != nil} {
+			if set {
+				given++
+			}
+		}
+		if given != 1 {
+			errs = append(errs, field.Invalid(at, "", "has exactly one of pod, workload and selector"))
+		}
+		errs = append(errs, tooLong(p.Pod, at.Child("pod"), 253)...)
+		errs = append(errs, validateWorkloadAndSelector(p.Workload, p.Selector, at)...)
+		errs = append(errs, tooLong(p.Container, at.Child("container"), 63)...)
+		if len(p.Command) == 0 || p.Command[0] == "" {
+			errs = append(errs, field.Required(at.Child("command"), "names what to run"))
+		}
+		if len(p.Command) > 32 {
+			errs = append(errs, field.TooMany(at.Child("command"), len(p.Command), 32))
+		}
+		for i, arg := range p.Command {
+			errs = append(errs, tooLong(arg, at.Child("command").Index(i), 1024)...)
+		}
+		if code := p.ExpectedExitCode; code != nil && (*code < 0 || *code > 255) {
+			errs = append(errs, field.Invalid(at.Child("expectedExitCode"), *code, "is not from 0 to 255"))
+		}
+		if p.Pods != "" && p.Pods != "Any" && p.Pods != "All" {
+			errs = append(errs, field.NotSupported(at.Child("pods"), p.Pods, []string{"Any", "All"}))
+		}
+		return append(errs, validatePattern(p.OutputMatches, at.Child("outputMatches"))...)
+	},
+	Target: func(c *health.Check) string { return podsTarget(c.PodExec.Namespace, c.PodExec.Workload) },
+	Access: func(c *health.Check, _ meta.RESTMapper) ([]Access, error) {
+		p := c.PodExec
+		// Running a command is the create verb, and get as well where the API
+		// server is asked over a WebSocket.
+		exec := []Access{
+			{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: p.Namespace, Name: p.Pod},
+			{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: p.Namespace, Name: p.Pod},
+		}
+		if p.Pod != "" {
+			return append(exec, Access{Verb: "get", Resource: "pods", Namespace: p.Namespace, Name: p.Pod}), nil
+		}
+		return append(exec, podsAccess(p.Namespace, p.Workload)...), nil
+	},
+	New: newPodExec,
+}
+
+type podExec struct {
+	spec     *health.PodExecCheck
+	env      *Env
+	selector labels.Selector
+	output   *regexp.Regexp
+	want     int
+}
+
+func newPodExec(c *health.Check, env *Env) (Check, error) {
+	if env.Cluster == nil {
+		return nil, ErrNoCluster
+	}
+	p := &podExec{spec: c.PodExec, env: env}
+	var err error
+	if p.spec.Selector != nil {
+		if p.selector, err = selectorOf(p.spec.Selector); err != nil {
+			return nil, fmt.Errorf("selector: %w", err)
+		}
+	}
+	if p.spec.OutputMatches != "" {
+		if p.output, err = regexp.Compile(p.spec.OutputMatches); err != nil {
+			return nil, fmt.Errorf("outputMatches: %w", err)
+		}
+	}
+	if p.spec.ExpectedExitCode != nil {
+		p.want = int(*p.spec.ExpectedExitCode)
+	}
+	return p, nil
+}
+
+func (p *podExec) Run(ctx context.Context) Outcome {
+	pods, bad := p.pods(ctx)
+	if bad != nil {
+		return *bad
+	}
+	ran := 0
+	for i := range pods {
+		if !running(&pods[i]) {
+			continue
+		}
+		if out := p.exec(ctx, &pods[i]); out.Result != health.Success {
+			return out
+		}
+		ran++
+		if p.spec.Pods != "All" {
+			break
+		}
+	}
+	if ran == 0 {
+		return failure("no running pod in %s to run %s in", p.spec.Namespace, p.spec.Command[0])
+	}
+	return success("%s exited with %d in %d pods", p.spec.Command[0], p.want, ran)
+}
+
+func (p *podExec) pods(ctx context.Context) ([]corev1.Pod, *Outcome) {
+	if p.spec.Pod == "" {
+		pods, _, bad := p.env.Cluster.podsOf(ctx, p.spec.Namespace, p.spec.Workload, p.selector)
+		return pods, bad
+	}
+	var pod corev1.Pod
+	err := p.env.Cluster.Client.Get(ctx, client.ObjectKey{Namespace: p.spec.Namespace, Name: p.spec.Pod}, &pod)
+	if apierrors.IsNotFound(err) {
+		out := failure("pod %s/%s does not exist", p.spec.Namespace, p.spec.Pod)
+		return nil, &out
+	}
+	if err != nil {
+		out := apiError(fmt.Sprintf("get pod %s/%s", p.spec.Namespace, p.spec.Pod), err)
+		return nil, &out
+	}
+	return []corev1.Pod{pod}, nil
+}
+
+// exec runs the command in one pod. What the command writes is matched and
+// dropped, since whoever reads the result may not be allowed to read the pod.
+func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
+	doing := fmt.Sprintf("run %s in %s/%s", p.spec.Command[0], pod.Namespace, pod.Name)
+	container := p.spec.Container
+	if container == "" {
+		container = pod.Annotations["kubectl.kubernetes.io/default-container"]
+	}
+	if container == "" && len(pod.Spec.Containers) > 0 {
+		container = pod.Spec.Containers[0].Name
+	}
+	request := p.env.Cluster.core.RESTClient().Post().
+		Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: container, Command: p.spec.Command, Stdout: true, Stderr: true,
+		}, scheme.ParameterCodec)
+	websocket, err := remotecommand.NewWebSocketExecutor(p.env.Cluster.config, "GET", request.URL().String())
+	if err != nil {
+		return Errorf("%s: %v", doing, err)
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(p.env.Cluster.config, "POST", request.URL())
+	if err != nil {
+		return Errorf("%s: %v", doing, err)
+	}
+	executor, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return Errorf("%s: %v", doing, err)
+	}
+	stdout, stderr := &capped{limit: outputRead}, &capped{}
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	return p.judge(ctx, doing, err, stdout.buffer.Bytes())
+}
+
+// judge reads how a command ended. One that ended with another code than
+// wanted, or not at all, is the target's failure; one that could not be run
+// says nothing of the target.
+func (p *podExec) judge(ctx context.Context, doing string, err error, stdout []byte) Outcome {
+	code := 0
+	var exit exec.CodeExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.Code
+	case ctx.Err() != nil:
+		return failure("%s: had not ended at the timeout", doing)
+	case err != nil:
+		return apiError(doing, err)
+	}
+	if code != p.want {
+		return failure("%s: exit code %d, want %d", doing, code, p.want)
+	}
+	if p.output != nil && !p.output.Match(stdout) {
+		return failure("%s: exit code %d, but the output does not match %q", doing, code, p.output)
+	}
+	return success("%s: exit code %d", doing, code)
+}
+
+// capped keeps the first bytes written to it and drops the rest, so that a
+// command that never stops writing costs no memory.
+type capped struct {
+	buffer bytes.Buffer
+	limit  int
+}
+
+func (c *capped) Write(b []byte) (int, error) {
+	if room := c.limit - c.buffer.Len(); room > 0 {
+		c.buffer.Write(b[:min(room, len(b))])
+	}
+	return len(b), nil
+}

@@ -1,0 +1,225 @@
+package clusterhealth_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/check"
+)
+
+func env(t *testing.T) *check.Env {
+	t.Helper()
+	reached, err := check.NewCluster(cluster.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return check.NewEnv(reached, nil)
+}
+
+// compile makes a check of YAML.
+func compile(t *testing.T, env *check.Env, text string) check.Check {
+	t.Helper()
+	var c health.Check
+	if err := sigsyaml.UnmarshalStrict([]byte(text), &c); err != nil {
+		t.Fatalf("parse check: %v", err)
+	}
+	spec := health.ClusterHealthSpecSpec{Checks: []health.Check{c}}
+	if errs := check.Validate("test", &spec); len(errs) > 0 {
+		t.Fatalf("check is invalid: %v", errs)
+	}
+	out, err := check.New(&c, env)
+	if err != nil {
+		t.Fatalf("compile check: %v", err)
+	}
+	return out
+}
+
+// once runs a check with the time that a real one has.
+func once(t *testing.T, c check.Check) check.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	return check.Do(ctx, c)
+}
+
+func awaitOutcome(t *testing.T, c check.Check, want health.Result, message string) {
+	t.Helper()
+	eventually(t, func() string {
+		out := once(t, c)
+		if out.Result != want || !strings.Contains(out.Message, message) {
+			return fmt.Sprintf("%s: %q, want %s: %q", out.Result, out.Message, want, message)
+		}
+		return ""
+	})
+}
+
+func TestPodStatus(t *testing.T) {
+	namespace(t, "pods")
+	e := env(t)
+	labels := map[string]string{"app": "web"}
+	bySelector := compile(t, e, `{name: c, podStatus: {namespaces: [pods], selector: {matchLabels: {app: web}}, gracePeriod: 0s}}`)
+	awaitOutcome(t, bySelector, health.Failure, "1 missing")
+
+	pod(t, "pods", "web-1", labels)
+	awaitOutcome(t, bySelector, health.Success, "1 pods ready")
+
+	// A pod that never gets ready: kwok knows no such node.
+	stuck := pod(t, "pods", "stuck", map[string]string{"app": "stuck"})
+	_ = stuck
+	lost := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "pods", Name: "lost", Labels: map[string]string{"app": "lost"}}}
+	lost.Spec.NodeName = "nowhere"
+	lost.Spec.Containers = []corev1.Container{{Name: "main", Image: "none"}}
+	if err := cluster.Client.Create(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	awaitOutcome(t, compile(t, e, `{name: c, podStatus: {namespaces: [pods], selector: {matchLabels: {app: lost}}, gracePeriod: 1h}}`),
+		health.Pending, "within the grace period")
+	awaitOutcome(t, compile(t, e, `{name: c, podStatus: {namespaces: [pods], selector: {matchLabels: {app: lost}}, gracePeriod: 0s}}`),
+		health.Failure, "lost Pending")
+
+	// A pod that fails while it runs.
+	pod(t, "pods", "web-2", map[string]string{"app": "web", "pod-container-running-failed.stage.kwok.x-k8s.io": "true"})
+	awaitOutcome(t, bySelector, health.Failure, "exit code 1")
+
+	// A workload is judged by its replicas.
+	byWorkload := compile(t, e, `{name: c, podStatus: {namespaces: [pods], workload: {kind: Deployment, name: api}, gracePeriod: 0s}}`)
+	awaitOutcome(t, byWorkload, health.Failure, "does not exist")
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "pods", Name: "api"}}
+	deployment.Spec.Replicas = ptr.To[int32](2)
+	deployment.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "api"}}
+	deployment.Spec.Template.Labels = map[string]string{"app": "api"}
+	deployment.Spec.Template.Spec.NodeName = "localhost"
+	deployment.Spec.Template.Spec.Containers = []corev1.Container{{Name: "main", Image: "none"}}
+	if err := cluster.Client.Create(t.Context(), deployment); err != nil {
+		t.Fatal(err)
+	}
+	awaitOutcome(t, byWorkload, health.Success, "2 pods ready")
+}
+
+func TestResource(t *testing.T) {
+	namespace(t, "resources")
+	e := env(t)
+	object := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "resources", Name: "settings", Labels: map[string]string{"kind": "settings"}},
+		Data:       map[string]string{"mode": "on", "count": "3"},
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "resources", Name: "key"}, Data: map[string][]byte{"k": []byte("hunter2")},
+	}
+	for _, o := range []client.Object{object, secret} {
+		if err := cluster.Client.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name, resource string
+		want           health.Result
+		message        string
+	}{
+		{"equal", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, conditions: [{jsonPath: "{.data.mode}", operator: Equals, value: "on"}]}`, health.Success, ""},
+		{"greater", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, conditions: [{jsonPath: "{.data.count}", operator: GreaterThan, value: 2}]}`, health.Success, ""},
+		{"not equal", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, conditions: [{jsonPath: "{.data.mode}", operator: Equals, value: "off"}]}`, health.Failure, "it is on"},
+		{"absent", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: gone}`, health.Failure, "does not exist"},
+		{"selector", `{apiVersion: v1, kind: ConfigMap, namespace: resources, selector: {matchLabels: {kind: settings}}}`, health.Success, "1 ConfigMap"},
+		{"too few", `{apiVersion: v1, kind: ConfigMap, namespace: resources, selector: {matchLabels: {kind: settings}}, minCount: 2}`, health.Failure, "want at least 2"},
+		{"unknown kind", `{apiVersion: example.com/v1, kind: Gadget, name: x}`, health.Error, "does not know kind Gadget"},
+		{"ready", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, ready: true}`, health.Success, ""},
+		{"secret", `{apiVersion: v1, kind: Secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := once(t, compile(t, e, "{name: c, resource: "+tt.resource+"}"))
+			if out.Result != tt.want || !strings.Contains(out.Message, tt.message) {
+				t.Errorf("%s: %q, want %s: %q", out.Result, out.Message, tt.want, tt.message)
+			}
+			if strings.Contains(out.Message, "aHVudGVyMg") {
+				t.Errorf("the message tells a secret: %q", out.Message)
+			}
+		})
+	}
+}
+
+func TestPodExec(t *testing.T) {
+	namespace(t, "execs")
+	e := env(t)
+	any := `{name: c, podExec: {namespace: execs, selector: {matchLabels: {app: db}}, command: [sh, -c, %q]%s}}`
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", "")), health.Failure, "no running pod")
+	pod(t, "execs", "db-1", map[string]string{"app": "db"})
+	pod(t, "execs", "db-2", map[string]string{"app": "db"})
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", "")), health.Success, "in 1 pods")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", ", pods: All")), health.Success, "in 2 pods")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", ", expectedExitCode: 3")), health.Failure, "exit code 0, want 3")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "echo accepting", ", outputMatches: '^accepting'")), health.Success, "")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "echo hunter2", ", outputMatches: '^accepting'")), health.Failure, "does not match")
+
+	// A command that never ends is the target's failure, and ends with the run.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if out := check.Do(ctx, compile(t, e, fmt.Sprintf(any, "sleep 60", ""))); out.Result != health.Failure || !strings.Contains(out.Message, "not ended") {
+		t.Errorf("a command that hangs: %+v", out)
+	}
+}
+
+// logLine appends a line as a container runtime does.
+func logLine(t *testing.T, at time.Time, text string) {
+	t.Helper()
+	file, err := os.OpenFile(logFile, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := fmt.Fprintf(file, "%s stdout F %s\n", at.UTC().Format(time.RFC3339Nano), text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLogGrep(t *testing.T) {
+	namespace(t, "logs")
+	e := env(t)
+	pod(t, "logs", "app-1", map[string]string{"app": "logs"}, "logger")
+	definition := `{name: c, logGrep: {namespace: logs, selector: {matchLabels: {app: logs}}, patterns: ["seal(ed|ing) failed", "boom"], threshold: 3, window: %s}}`
+
+	logLine(t, time.Now(), "started")
+	c := compile(t, e, fmt.Sprintf(definition, "5m"))
+	awaitOutcome(t, c, health.Success, "0 lines")
+
+	// Streaming: lines that come later count without being read again.
+	streaming := compile(t, e, fmt.Sprintf(definition, "8s"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		streaming.(check.Streaming).Stream(ctx)
+	}()
+	awaitOutcome(t, streaming, health.Success, "0 lines")
+	logLine(t, time.Now(), "boom 1")
+	logLine(t, time.Now(), "sealing failed")
+	awaitOutcome(t, streaming, health.Success, "2 lines")
+	logLine(t, time.Now(), "all is well")
+	logLine(t, time.Now(), "boom 2")
+	awaitOutcome(t, streaming, health.Failure, "at least 3 lines")
+	// The window clears.
+	awaitOutcome(t, streaming, health.Success, "0 lines")
+
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the stream outlives its check")
+	}
+	// Reading once sees what the longer window covers.
+	awaitOutcome(t, c, health.Failure, "at least 3 lines")
+	awaitOutcome(t, compile(t, e, `{name: c, logGrep: {namespace: logs, selector: {matchLabels: {app: none}}, patterns: [x]}}`),
+		health.Error, "no running container")
+}

@@ -1,0 +1,185 @@
+package clusterhealth_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	lua "github.com/yuin/gopher-lua"
+
+	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
+)
+
+func deployFile(parts ...string) string {
+	return filepath.Join(append([]string{kubetest.Root(), "deploy", "operator"}, parts...)...)
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = deployFile()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+func TestRules(t *testing.T) {
+	command(t, "promtool", "check", "rules", "chart/rules/clusterhealth.yaml")
+	command(t, "promtool", "test", "rules", "rules_test.yaml")
+}
+
+// What kustomize installs is what the chart does.
+func TestKustomizeMatchesChart(t *testing.T) {
+	command(t, "./kustomize/render.sh", "verify")
+}
+
+var metricName = regexp.MustCompile(`\b(bodega_[a-z_]+|process_[a-z_]+|go_[a-z_]+)\b`)
+
+// Dashboards and alerts ask for metrics that exist, and no metric holds the
+// text of an error.
+func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
+	server := newTarget(t)
+	cfg := testConfig()
+	cfg.MetricsAddress = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	// The webhook's certificate is among the metrics.
+	namespace(t, operatorNamespace)
+	install(t, render(t))
+	cfg.Namespace, cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = operatorNamespace, "self-signed", "127.0.0.1", freePort(t)
+	cfg.WebhookSecret, cfg.WebhookService, cfg.WebhookConfiguration = "bodega-operator-webhook", "bodega-operator-webhook", "bodega-operator"
+	routeWebhook(t, cfg.WebhookPort)
+	operate(t, cfg)
+	awaitWebhook(t)
+	create(t, parseSpec(t, "measured", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}, {name: down, tcp: {address: %q}}]}`, server.URL, closedPort(t))))
+	awaitOverall(t, "measured", health.Failure)
+	awaitCheck(t, "measured", "up", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })
+
+	page := get(t, "http://"+cfg.MetricsAddress+"/metrics")
+	exists := map[string]bool{}
+	for line := range strings.Lines(page) {
+		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, kind, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			exists[name] = true
+			if kind == "histogram" {
+				exists[name+"_bucket"], exists[name+"_count"], exists[name+"_sum"] = true, true, true
+			}
+		}
+	}
+	if strings.Contains(page, "connection refused") {
+		t.Error("the metrics hold the text of an error")
+	}
+	for _, want := range []string{
+		`bodega_clusterhealth_check_status{check="down",spec="measured",status="Failure",type="tcp"} 1`,
+		`bodega_clusterhealth_check_alerting{check="down",spec="measured",status="Failure",type="tcp"} 1`,
+		`bodega_clusterhealth_check_alerting{check="up",spec="measured",status="Success",type="http"} 0`,
+		`bodega_clusterhealth_overall_status{spec="measured",status="Failure"} 1`,
+		`bodega_clusterhealth_overall_status{spec="measured",status="Success"} 0`,
+	} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	promtool := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
+	promtool.Stdin = strings.NewReader(ownMetrics(page))
+	if out, err := promtool.CombinedOutput(); err != nil {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+
+	files, err := filepath.Glob(deployFile("chart", "dashboards", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("dashboards: %v, %v", files, err)
+	}
+	for _, file := range append(files, deployFile("chart", "rules", "clusterhealth.yaml")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, ".json") && !json.Valid(text) {
+			t.Errorf("%s is not JSON", file)
+		}
+		for _, name := range metricName.FindAllString(string(text), -1) {
+			// Counters that have yet to count are not served.
+			counts := name == "bodega_clusterhealth_status_write_errors_total"
+			if !exists[name] && !counts {
+				t.Errorf("%s asks for %s, which does not exist", filepath.Base(file), name)
+			}
+		}
+	}
+}
+
+// ownMetrics leaves out what libraries name.
+func ownMetrics(page string) string {
+	var out strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.Contains(line, "bodega_") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// The health script says of a spec what Argo CD should show.
+func TestArgoHealth(t *testing.T) {
+	script, err := os.ReadFile(deployFile("argocd", "health.lua"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, object, want string }{
+		{"new", `{"metadata":{"generation":1},"spec":{}}`, "Progressing"},
+		{"of a former generation", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":1,"overall":"Success"}}`, "Progressing"},
+		{"healthy", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Success"}}`, "Healthy"},
+		{"failed", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Failure","message":"failed: dns"}}`, "Degraded"},
+		{"error", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Error"}}`, "Degraded"},
+		{"pending", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Pending"}}`, "Progressing"},
+		{"unknown", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Unknown"}}`, "Unknown"},
+		{"suspended", `{"metadata":{"generation":2},"spec":{"suspend":true},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Success"}}`, "Suspended"},
+		{"stalled", `{"metadata":{"generation":2},"spec":{},"status":{"conditions":[{"type":"Stalled","status":"True","message":"bad"}]}}`, "Degraded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var object any
+			if err := json.Unmarshal([]byte(tt.object), &object); err != nil {
+				t.Fatal(err)
+			}
+			state := lua.NewState()
+			defer state.Close()
+			state.SetGlobal("obj", toLua(state, object))
+			if err := state.DoString(string(script)); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := state.Get(-1).(*lua.LTable)
+			if !ok || got.RawGetString("status").String() != tt.want {
+				t.Errorf("status %v, want %s", got.RawGetString("status"), tt.want)
+			}
+		})
+	}
+}
+
+func toLua(state *lua.LState, v any) lua.LValue {
+	switch v := v.(type) {
+	case map[string]any:
+		out := state.NewTable()
+		for key, value := range v {
+			out.RawSetString(key, toLua(state, value))
+		}
+		return out
+	case []any:
+		out := state.NewTable()
+		for _, value := range v {
+			out.Append(toLua(state, value))
+		}
+		return out
+	case string:
+		return lua.LString(v)
+	case float64:
+		return lua.LNumber(v)
+	case bool:
+		return lua.LBool(v)
+	default:
+		return lua.LNil
+	}
+}

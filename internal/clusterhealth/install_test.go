@@ -1,0 +1,421 @@
+package clusterhealth_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
+)
+
+const operatorNamespace = "bodega-operator"
+
+// render renders the chart with more values.
+func render(t *testing.T, values ...string) []*unstructured.Unstructured {
+	t.Helper()
+	assets, err := kubetest.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"template", "test", filepath.Join(kubetest.Root(), "deploy", "operator", "chart"), "--namespace", operatorNamespace, "--include-crds"}
+	for _, v := range values {
+		args = append(args, "--set-json", v)
+	}
+	out, err := exec.Command(filepath.Join(assets, "helm"), args...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("render the chart: %s", exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	return decode(t, out)
+}
+
+func decode(t *testing.T, text []byte) []*unstructured.Unstructured {
+	t.Helper()
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+}
+
+// install applies the objects and removes what would disturb other tests.
+func install(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
+	for _, object := range objects {
+		if err := cluster.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("install"), client.ForceOwnership); err != nil {
+			t.Fatalf("apply %s %s: %v", object.GetKind(), object.GetName(), err)
+		}
+		if object.GetKind() == "ValidatingWebhookConfiguration" {
+			t.Cleanup(func() {
+				if err := cluster.Client.Delete(context.Background(), object); client.IgnoreNotFound(err) != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// routeWebhook makes the API server reach the webhook's service on a port of
+// this machine, which a cluster's network does in a real one.
+func routeWebhook(t *testing.T, port int) {
+	t.Helper()
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "bodega-operator-webhook"}}
+	if err := client.IgnoreNotFound(cluster.Client.Delete(t.Context(), service)); err != nil {
+		t.Fatal(err)
+	}
+	service = &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "bodega-operator-webhook"},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "127.0.0.1"},
+	}
+	if err := cluster.Client.Create(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+	var config admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "bodega-operator"}, &config); err != nil {
+		t.Fatal(err)
+	}
+	config.Webhooks[0].ClientConfig.Service.Port = ptr.To(int32(port))
+	if err := cluster.Client.Update(t.Context(), &config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serviceAccount is how the operator connects in a cluster: with what the chart
+// grants it, and nothing else.
+func serviceAccount(t *testing.T) *rest.Config {
+	t.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "bodega-operator"}}
+	request := &authenticationv1.TokenRequest{}
+	if err := cluster.Client.SubResource("token").Create(t.Context(), account, request); err != nil {
+		t.Fatalf("get a token for the operator: %v", err)
+	}
+	config := rest.AnonymousClientConfig(cluster.Config)
+	config.BearerToken = request.Status.Token
+	config.QPS = -1
+	return config
+}
+
+func connect(t *testing.T, config *rest.Config) client.Client {
+	t.Helper()
+	out, err := client.New(config, client.Options{Scheme: cluster.Client.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// awaitWebhook waits until specs go through the webhook: until one is refused
+// by what only the webhook knows.
+func awaitWebhook(t *testing.T) {
+	t.Helper()
+	eventually(t, func() string {
+		probe := parseSpec(t, "webhook-probe", `checks: [{name: a, http: {url: "http://localhost", bodyMatches: "("}}]`)
+		err := cluster.Client.Create(t.Context(), probe, client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), "missing closing") {
+			return fmt.Sprintf("the webhook does not answer yet: %v", err)
+		}
+		return ""
+	})
+}
+
+func TestInstalledOperator(t *testing.T) {
+	for _, ns := range []string{operatorNamespace, "opted", "other"} {
+		namespace(t, ns)
+	}
+	install(t, render(t,
+		`optIn=[{"namespace":"opted","logs":true,"exec":true,"secrets":["token"]}]`,
+		`resourceRules=[{"apiGroups":[""],"resources":["configmaps"]}]`,
+		`checkTypes=["podStatus","http","resource","podExec","logGrep"]`))
+	cfg := testConfig()
+	cfg.Namespace, cfg.LeaderElect = operatorNamespace, true
+	cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = "self-signed", "127.0.0.1", freePort(t)
+	cfg.WebhookSecret, cfg.WebhookService, cfg.WebhookConfiguration = "bodega-operator-webhook", "bodega-operator-webhook", "bodega-operator"
+	routeWebhook(t, cfg.WebhookPort)
+	operateWith(t, serviceAccount(t), cfg)
+	awaitWebhook(t)
+
+	pod(t, "opted", "db-1", map[string]string{"app": "db"}, "logger")
+	if err := cluster.Client.Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "opted", Name: "token"}, Data: map[string][]byte{"value": []byte("Bearer x")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	specs := rbacv1.PolicyRule{APIGroups: []string{health.GroupVersion.Group}, Resources: []string{"clusterhealthspecs"}, Verbs: []string{"*"}}
+	core := func(verbs []string, resources ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: resources, Verbs: verbs}
+	}
+	user := func(name string, rules ...rbacv1.PolicyRule) client.Client {
+		config, err := cluster.UserConfig(t.Context(), name, append(rules, specs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return connect(t, config)
+	}
+	plain := user("plain")
+	trusted := user("trusted", core([]string{"get", "list"}, "pods", "secrets", "configmaps"), core([]string{"get", "create"}, "pods/exec", "pods/log"))
+
+	server := newTarget(t)
+	exec := func(ns string) string {
+		return fmt.Sprintf(`checks: [{name: c, podExec: {namespace: %s, selector: {matchLabels: {app: db}}, command: ["true"]}}]`, ns)
+	}
+	secret := func(ns, name string) string {
+		return fmt.Sprintf(`checks: [{name: c, http: {url: %q, headers: [{name: Authorization, valueFrom: {namespace: %s, name: %s, key: value}}]}}]`, server.URL, ns, name)
+	}
+	logs := `checks: [{name: c, logGrep: {namespace: opted, selector: {matchLabels: {app: db}}, patterns: [never-seen]}}]`
+	for _, tt := range []struct {
+		name   string
+		author client.Client
+		spec   string
+		want   string // in the refusal; accepted where empty
+	}{
+		{"outside probes need nothing", plain, fmt.Sprintf(`checks: [{name: c, http: {url: %q}}]`, server.URL), ""},
+		{"exec by who may not", plain, exec("opted"), "plain may not create pods/exec"},
+		{"exec where not opted in", trusted, exec("other"), "the operator may not create pods/exec in namespace other"},
+		{"exec by who may", trusted, exec("opted"), ""},
+		{"secret by who may not", plain, secret("opted", "token"), "plain may not get secrets token in namespace opted"},
+		{"secret not opted in", trusted, secret("opted", "other"), "the operator may not get secrets other"},
+		{"secret by who may", trusted, secret("opted", "token"), ""},
+		{"logs by who may not", plain, logs, "plain may not get pods/log"},
+		{"logs by who may", trusted, logs, ""},
+		{"resource by who may not", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, "plain may not list configmaps in the whole cluster"},
+		{"resource by who may", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, ""},
+		{"secret as a resource", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: Secret, namespace: opted}}]`, "the operator may not list secrets in namespace opted"},
+		{"unknown kind", trusted, `checks: [{name: c, resource: {apiVersion: example.com/v1, kind: Gadget}}]`, "no matches for kind"},
+		{"bad JSONPath", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap, conditions: [{jsonPath: "{.a[", operator: Exists}]}}]`, "jsonPath"},
+		{"cycle", plain, `checks: [{name: a, dependsOn: [b], tcp: {address: "h:1"}}, {name: b, dependsOn: [a], tcp: {address: "h:1"}}]`, "closes a cycle"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			spec := parseSpec(t, "admitted", tt.spec)
+			err := tt.author.Create(t.Context(), spec)
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want %q", err, tt.want)
+				}
+				if err == nil {
+					t.Cleanup(func() { cluster.Client.Delete(context.Background(), spec) })
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("refused: %v", err)
+			}
+			// What was admitted runs, with what the chart grants.
+			awaitOverall(t, "admitted", health.Success)
+
+			// Somebody without the author's access may change its timing, but
+			// not what it does.
+			if strings.Contains(tt.name, "exec by who may") {
+				spec.Spec.Checks[0].Description = "changed"
+				spec.Spec.Suspend = true
+				patch := []byte(`{"spec":{"suspend":true}}`)
+				if err := plain.Patch(t.Context(), spec.DeepCopy(), client.RawPatch("application/merge-patch+json", patch)); err != nil {
+					t.Errorf("suspending by another user: %v", err)
+				}
+				spec.Spec.Checks[0].PodExec.Command = []string{"id"}
+				err := plain.Patch(t.Context(), spec.DeepCopy(), client.RawPatch("application/merge-patch+json",
+					[]byte(`{"spec":{"checks":[{"name":"c","podExec":{"namespace":"opted","selector":{"matchLabels":{"app":"db"}},"command":["id"]}}]}}`)))
+				if err == nil || !strings.Contains(err.Error(), "plain may not create pods/exec") {
+					t.Errorf("changing the command by another user: %v", err)
+				}
+			}
+			if err := cluster.Client.Delete(t.Context(), spec); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() string {
+				if err := cluster.Client.Get(t.Context(), client.ObjectKeyFromObject(spec), spec); err == nil || len(checksOf(t, "admitted")) > 0 {
+					return "the spec is still there"
+				}
+				return ""
+			})
+		})
+	}
+}
+
+// TestUnreviewedSpec: what reads logs or secrets or runs commands does so only
+// for specs that went through the webhook, even with an operator that could.
+func TestUnreviewedSpec(t *testing.T) {
+	for _, ns := range []string{operatorNamespace, "unreviewed"} {
+		namespace(t, ns)
+	}
+	pod(t, "unreviewed", "db-1", map[string]string{"app": "db"})
+	early := parseSpec(t, "early", `{interval: 1s, checks: [{name: c, podExec: {namespace: unreviewed, selector: {matchLabels: {app: db}}, command: ["true"]}}]}`)
+	create(t, early)
+	stop := operate(t, testConfig())
+	awaitCheck(t, "early", "c", func(c *health.ClusterHealthCheck) bool {
+		return c.Status.Result == health.Error && strings.Contains(c.Status.Message, "admission webhook")
+	})
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	// The webhook comes later, and the spec is still nobody's.
+	time.Sleep(1100 * time.Millisecond) // creation times are whole seconds
+	install(t, render(t))
+	cfg := testConfig()
+	cfg.Namespace, cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = operatorNamespace, "self-signed", "127.0.0.1", freePort(t)
+	cfg.WebhookSecret, cfg.WebhookService, cfg.WebhookConfiguration = "bodega-operator-webhook", "bodega-operator-webhook", "bodega-operator"
+	routeWebhook(t, cfg.WebhookPort)
+	operate(t, cfg)
+	awaitWebhook(t)
+	awaitCheck(t, "early", "c", func(c *health.ClusterHealthCheck) bool {
+		return c.Status.Result == health.Error && strings.Contains(c.Status.Message, "older than the admission webhook")
+	})
+	if err := cluster.Client.Delete(t.Context(), early); err != nil {
+		t.Fatal(err)
+	}
+	anew := parseSpec(t, "early", "interval: 1s")
+	anew.Spec.Checks = early.Spec.Checks
+	eventually(t, func() string {
+		if err := cluster.Client.Create(t.Context(), anew); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	awaitOverall(t, "early", health.Success)
+}
+
+// TestWebhookCertificateExpired: specs can then not be written, which is said
+// clearly, and those that exist are checked on.
+func TestWebhookCertificateExpired(t *testing.T) {
+	namespace(t, operatorNamespace)
+	server := newTarget(t)
+	operate(t, testConfig())
+	create(t, parseSpec(t, "expired-webhook", fmt.Sprintf(`{interval: 1s, checks: [{name: c, http: {url: %q}}]}`, server.URL)))
+	awaitOverall(t, "expired-webhook", health.Success)
+
+	install(t, render(t))
+	dir := t.TempDir()
+	authority := writeCertificate(t, dir, "bodega-operator-webhook."+operatorNamespace+".svc", time.Now().Add(-time.Hour))
+	cfg := testConfig()
+	cfg.Namespace, cfg.LeaderElect = operatorNamespace, true
+	cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort, cfg.WebhookCertDir = "files", "127.0.0.1", freePort(t), dir
+	cfg.HealthAddress = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	routeWebhook(t, cfg.WebhookPort)
+	var config admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "bodega-operator"}, &config); err != nil {
+		t.Fatal(err)
+	}
+	config.Webhooks[0].ClientConfig.CABundle = authority
+	if err := cluster.Client.Update(t.Context(), &config); err != nil {
+		t.Fatal(err)
+	}
+	stop := operate(t, cfg)
+
+	eventually(t, func() string {
+		err := cluster.Client.Create(t.Context(), parseSpec(t, "late", `checks: [{name: c, tcp: {address: "h:1"}}]`), client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), "certificate has expired") {
+			return fmt.Sprintf("creating a spec: %v", err)
+		}
+		return ""
+	})
+	eventually(t, func() string {
+		body := get(t, "http://"+cfg.HealthAddress+"/readyz?verbose")
+		if !strings.Contains(body, "progress failed") {
+			return "readiness: " + body
+		}
+		return ""
+	})
+	// The statuses of what exists are still written.
+	server.answer(500)
+	awaitOverall(t, "expired-webhook", health.Failure)
+
+	// A renewed certificate is picked up without a restart.
+	authority = writeCertificate(t, dir, "bodega-operator-webhook."+operatorNamespace+".svc", time.Now().Add(time.Hour))
+	eventually(t, func() string {
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "bodega-operator"}, &config); err != nil {
+			return err.Error()
+		}
+		config.Webhooks[0].ClientConfig.CABundle = authority
+		if err := cluster.Client.Update(t.Context(), &config); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	awaitWebhook(t)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// writeCertificate writes a self-signed tls.crt and tls.key that end at a time,
+// and returns the authority to trust.
+func writeCertificate(t *testing.T, dir, name string, end time.Time) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: end.Add(-24 * time.Hour), NotAfter: end, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for file, content := range map[string][]byte{
+		"tls.crt": certificate, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate
+}

@@ -1,0 +1,201 @@
+package clusterhealth_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+)
+
+func TestSpecLifecycle(t *testing.T) {
+	server := newTarget(t)
+	stop := operate(t, testConfig())
+	spec := parseSpec(t, "lifecycle", fmt.Sprintf(`
+interval: 1s
+checks:
+- {name: up, http: {url: %q}}
+- {name: port, tcp: {address: %q}}
+`, server.URL, server.Listener.Addr()))
+	create(t, spec)
+
+	// Success, with everything a reader relies on.
+	got := awaitOverall(t, "lifecycle", health.Success)
+	if got.Status.Passing != "2/2" || got.Status.HealthGeneration != got.Generation || got.Status.ValidUntil == nil {
+		t.Errorf("status of a healthy spec: %+v", got.Status)
+	}
+	got = awaitSpec(t, "lifecycle", func(s *health.ClusterHealthSpec) bool {
+		return meta.IsStatusConditionTrue(s.Status.Conditions, health.ConditionReady)
+	})
+	if got.Status.ObservedGeneration != got.Generation {
+		t.Errorf("observedGeneration %d, generation %d", got.Status.ObservedGeneration, got.Generation)
+	}
+	if !meta.IsStatusConditionTrue(got.Status.Conditions, health.ConditionHealthy) {
+		t.Errorf("conditions: %+v", got.Status.Conditions)
+	}
+	for _, chc := range checksOf(t, "lifecycle") {
+		if owner := metav1.GetControllerOf(&chc); owner == nil || owner.UID != got.UID {
+			t.Errorf("check %s is not owned by its spec: %+v", chc.Name, chc.OwnerReferences)
+		}
+	}
+
+	// A real outage: Healthy turns False, Ready stays True.
+	server.answer(503)
+	got = awaitOverall(t, "lifecycle", health.Failure)
+	if len(got.Status.Culprits) != 1 || got.Status.Culprits[0].Name != "up" || !strings.Contains(got.Status.Message, "up") {
+		t.Errorf("the culprit is not named: %+v", got.Status)
+	}
+	if !meta.IsStatusConditionFalse(got.Status.Conditions, health.ConditionHealthy) ||
+		!meta.IsStatusConditionTrue(got.Status.Conditions, health.ConditionReady) {
+		t.Errorf("conditions in an outage: %+v", got.Status.Conditions)
+	}
+	server.answer(200)
+	awaitOverall(t, "lifecycle", health.Success)
+
+	// The last five runs are kept, and no more.
+	chc := awaitCheck(t, "lifecycle", "up", func(c *health.ClusterHealthCheck) bool { return len(c.Status.Runs) == 5 })
+	for i := 1; i < len(chc.Status.Runs); i++ {
+		if !chc.Status.Runs[i].Time.Time.Before(chc.Status.Runs[i-1].Time.Time) {
+			t.Errorf("runs are not newest first: %+v", chc.Status.Runs)
+		}
+	}
+
+	// Events on transitions only: one there and one back, however many runs.
+	eventually(t, func() string {
+		var events eventsv1.EventList
+		if err := cluster.Client.List(t.Context(), &events, client.InNamespace("default")); err != nil {
+			return err.Error()
+		}
+		count := map[string]int{}
+		for _, e := range events.Items {
+			if e.Regarding.Name == "lifecycle.up" || e.Regarding.Name == "lifecycle" {
+				count[e.Regarding.Name+" "+e.Reason]++
+			}
+		}
+		for _, want := range []string{"lifecycle.up CheckFailure", "lifecycle.up CheckSuccess", "lifecycle OverallFailure", "lifecycle OverallSuccess"} {
+			if count[want] != 1 {
+				return fmt.Sprintf("events: %v, want one %s", count, want)
+			}
+		}
+		return ""
+	})
+
+	// A changed spec prunes what is obsolete, and what changed its type is
+	// another check.
+	update(t, "lifecycle", func(s *health.ClusterHealthSpec) {
+		s.Spec.Checks = s.Spec.Checks[:1]
+		s.Spec.Checks[0].HTTP, s.Spec.Checks[0].TCP = nil, &health.TCPCheck{Address: server.Listener.Addr().String()}
+	})
+	eventually(t, func() string {
+		checks := checksOf(t, "lifecycle")
+		if len(checks) != 1 || checks[0].Spec.Type != "tcp" {
+			return fmt.Sprintf("%d checks, first of %+v", len(checks), checks[0].Spec)
+		}
+		return ""
+	})
+	awaitSpec(t, "lifecycle", func(s *health.ClusterHealthSpec) bool {
+		return s.Status.Overall == health.Success && s.Status.HealthGeneration == s.Generation && s.Status.Passing == "1/1"
+	})
+
+	// A restart leaves no orphans: what was removed while no operator ran goes.
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	update(t, "lifecycle", func(s *health.ClusterHealthSpec) { s.Spec.Checks[0].Name = "renamed" })
+	operate(t, testConfig())
+	eventually(t, func() string {
+		checks := checksOf(t, "lifecycle")
+		if len(checks) != 1 || checks[0].Spec.CheckName != "renamed" {
+			return fmt.Sprintf("checks after a restart: %v", checks)
+		}
+		return ""
+	})
+
+	// Deleting the spec removes its checks, and nothing of it runs on.
+	if err := cluster.Client.Delete(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if left := len(checksOf(t, "lifecycle")); left != 0 {
+			return fmt.Sprintf("%d checks are left", left)
+		}
+		return ""
+	})
+}
+
+func update(t *testing.T, name string, change func(*health.ClusterHealthSpec)) {
+	t.Helper()
+	eventually(t, func() string {
+		var spec health.ClusterHealthSpec
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: name}, &spec); err != nil {
+			return err.Error()
+		}
+		change(&spec)
+		if err := cluster.Client.Update(t.Context(), &spec); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+func TestRestartKeepsState(t *testing.T) {
+	server := newTarget(t)
+	stop := operate(t, testConfig())
+	create(t, parseSpec(t, "restart", fmt.Sprintf(`
+interval: 1s
+checks: [{name: up, recoveryThreshold: 60, http: {url: %q}}]
+`, server.URL)))
+	awaitOverall(t, "restart", health.Success)
+	server.answer(500)
+	before := awaitOverall(t, "restart", health.Failure)
+	server.answer(200)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	// The new process knows that the check failed: one success is no recovery.
+	operate(t, testConfig())
+	seen := server.count()
+	eventually(t, func() string {
+		if server.count() < seen+3 {
+			return "no runs yet"
+		}
+		return ""
+	})
+	after := awaitOverall(t, "restart", health.Failure)
+	if !after.Status.LastTransitionTime.Equal(before.Status.LastTransitionTime) {
+		t.Errorf("a restart moved the last transition from %s to %s", before.Status.LastTransitionTime, after.Status.LastTransitionTime)
+	}
+	chc := awaitCheck(t, "restart", "up", func(c *health.ClusterHealthCheck) bool {
+		return strings.HasPrefix(c.Status.Message, "recovering")
+	})
+	if chc.Status.Result != health.Failure {
+		t.Errorf("result %s while recovering", chc.Status.Result)
+	}
+}
+
+func TestSuspendRunsOut(t *testing.T) {
+	server := newTarget(t)
+	operate(t, testConfig())
+	create(t, parseSpec(t, "suspended", fmt.Sprintf(`
+interval: 1s
+checks: [{name: up, http: {url: %q}}]
+`, server.URL)))
+	awaitOverall(t, "suspended", health.Success)
+	update(t, "suspended", func(s *health.ClusterHealthSpec) { s.Spec.Suspend = true })
+	got := awaitOverall(t, "suspended", health.Unknown)
+	if meta.IsStatusConditionTrue(got.Status.Conditions, health.ConditionHealthy) {
+		t.Errorf("a suspended spec is healthy: %+v", got.Status.Conditions)
+	}
+	hits := server.count()
+	time.Sleep(2 * time.Second)
+	if server.count() != hits {
+		t.Error("a suspended spec is still checked")
+	}
+}

@@ -1,0 +1,269 @@
+package logstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+type logged struct {
+	at time.Time
+	id int
+}
+
+// What is read over any number of reconnections, with rotations that drop the
+// oldest lines and with many lines in one tick of the clock, is each line once.
+func TestResumeReadsEachLineOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var file []logged
+		seen := map[int]int{}
+		at, next := t0, 0
+		resume := NewResume(t0.Add(-time.Minute))
+		for range rapid.IntRange(1, 8).Draw(t, "openings") {
+			since := resume.Reopen()
+			if since.Nanosecond() != 0 {
+				t.Fatalf("starts within a second: %s", since)
+			}
+			// What the API server sends again.
+			read := 0
+			send := func(l logged) {
+				if !l.at.Before(since) && resume.Admit(l.at) {
+					seen[l.id]++
+				}
+				read++
+			}
+			for _, l := range file {
+				send(l)
+			}
+			for range rapid.IntRange(0, 6).Draw(t, "lines") {
+				at = at.Add(rapid.SampledFrom([]time.Duration{0, 0, time.Nanosecond, 300 * time.Millisecond, time.Second, 3 * time.Second}).Draw(t, "step"))
+				l := logged{at, next}
+				next++
+				file = append(file, l)
+				send(l)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "rotate") == 0 {
+				// Everything read is rotated away; the file begins anew, later.
+				file = nil
+				at = at.Add(time.Nanosecond)
+			}
+		}
+		for id := range next {
+			if seen[id] != 1 {
+				t.Fatalf("line %d was read %d times", id, seen[id])
+			}
+		}
+	})
+}
+
+func TestWindowCountsExactly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(1, 10).Draw(t, "limit")
+		w := NewWindow(time.Minute, limit)
+		var all []time.Time
+		now := t0
+		for range rapid.IntRange(0, 60).Draw(t, "matches") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "step")) * time.Second)
+			at := now.Add(-time.Duration(rapid.IntRange(0, 90).Draw(t, "late")) * time.Second)
+			w.Add(at)
+			all = append(all, at)
+			want := 0
+			for _, match := range all {
+				if match.After(now.Add(-time.Minute)) {
+					want++
+				}
+			}
+			if got := w.Count(now); got != min(want, limit) {
+				t.Fatalf("counts %d of %d, limit %d", got, want, limit)
+			}
+		}
+	})
+}
+
+func FuzzSplitLine(f *testing.F) {
+	f.Add([]byte("2026-03-01T12:00:00.123456789Z hello"))
+	f.Add([]byte("2026-03-01T12:00:00Z"))
+	f.Add([]byte("rpc error: code = NotFound"))
+	f.Add([]byte(""))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		at, text, ok := SplitLine(line)
+		if ok && (at.IsZero() && !bytes.HasPrefix(line, []byte("0001")) || len(text) > len(line)) {
+			t.Errorf("SplitLine(%q) = %s, %q", line, at, text)
+		}
+	})
+}
+
+func TestReadLineBoundsLines(t *testing.T) {
+	long := strings.Repeat("x", 3*maxLine)
+	var lines []string
+	f := &Follower{
+		Open: func(context.Context, time.Time, bool) (io.ReadCloser, error) {
+			text := t0.Format(time.RFC3339Nano) + " " + long + "\n" + t0.Add(time.Second).Format(time.RFC3339Nano) + " next\n" + t0.Add(2*time.Second).Format(time.RFC3339Nano) + " unfinished"
+			return io.NopCloser(strings.NewReader(text)), nil
+		},
+		Match: func(line []byte) bool {
+			lines = append(lines, string(line))
+			return false
+		},
+		Idle: time.Minute, Now: time.Now, Since: t0.Add(-time.Hour),
+	}
+	if err := f.stream(t.Context(), NewResume(f.Since), false); err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) != 3 || len(lines[0]) >= maxLine || lines[1] != "next" || lines[2] != "unfinished" {
+		t.Errorf("%d lines, first of %d bytes", len(lines), len(lines[0]))
+	}
+}
+
+// silent is a stream that never says anything and notices when it is closed.
+type silent struct {
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (s *silent) Read([]byte) (int, error) { <-s.closed; return 0, errors.New("closed") }
+func (s *silent) Close() error             { s.once.Do(func() { close(s.closed) }); return nil }
+
+// A connection that dies without a word is opened anew, and ends with the
+// follower.
+func TestIdleStreamsAreReopened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened, open atomic.Int64
+		f := &Follower{
+			Open: func(_ context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
+				if !follow {
+					return io.NopCloser(strings.NewReader("")), nil
+				}
+				opened.Add(1)
+				return &silent{closed: make(chan struct{})}, nil
+			},
+			Match: func([]byte) bool { return false }, Idle: 10 * time.Second,
+			Backoff: 100 * time.Millisecond, MaxBackoff: time.Second, Now: time.Now,
+			Opened: func(delta float64) { open.Add(int64(delta)) },
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.Run(ctx)
+		}()
+		time.Sleep(35 * time.Second)
+		synctest.Wait()
+		if n := opened.Load(); n < 3 || n > 5 {
+			t.Errorf("opened %d times in 35 s, idle timeout 10 s", n)
+		}
+		if s := f.Status(); !s.CaughtUp || s.Err != nil {
+			t.Errorf("a silent log is not an error: %+v", s)
+		}
+		cancel()
+		<-done
+		if n := open.Load(); n != 0 {
+			t.Errorf("%d streams are left open", n)
+		}
+	})
+}
+
+func TestOpenErrorsAreReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		f := &Follower{
+			Open: func(context.Context, time.Time, bool) (io.ReadCloser, error) {
+				attempts++
+				return nil, errors.New("container is waiting to start")
+			},
+			Match: func([]byte) bool { return false }, Idle: time.Minute,
+			Backoff: 500 * time.Millisecond, MaxBackoff: 30 * time.Second, Now: time.Now,
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		f.Run(ctx)
+		if s := f.Status(); s.Err == nil || s.CaughtUp {
+			t.Errorf("status %+v", s)
+		}
+		if attempts > 40 {
+			t.Errorf("%d attempts in five minutes: it does not back off", attempts)
+		}
+	})
+}
+
+// flood makes a log of so many bytes, with a match every so often.
+type flood struct {
+	left    int64
+	every   int
+	line    []byte
+	match   []byte
+	n       int
+	pending []byte
+}
+
+func (f *flood) Read(p []byte) (int, error) {
+	if f.left <= 0 {
+		return 0, io.EOF
+	}
+	total := 0
+	for total < len(p) {
+		if len(f.pending) == 0 {
+			f.n++
+			f.pending = f.line
+			if f.n%f.every == 0 {
+				f.pending = f.match
+			}
+		}
+		k := copy(p[total:], f.pending)
+		f.pending = f.pending[k:]
+		total += k
+	}
+	f.left -= int64(total)
+	return total, nil
+}
+
+// A gigabyte of log costs no memory, and every match in it counts.
+func TestFlood(t *testing.T) {
+	size := int64(1 << 30)
+	if testing.Short() {
+		size = 64 << 20
+	}
+	stamp := t0.Format(time.RFC3339Nano)
+	source := &flood{
+		left: size, every: 1000,
+		line:  fmt.Appendf(nil, "%s %s\n", stamp, strings.Repeat("GET /orders 200 12ms ", 8)),
+		match: fmt.Appendf(nil, "%s post-unseal setup failed\n", stamp),
+	}
+	matches := 0
+	f := &Follower{
+		Open:    func(context.Context, time.Time, bool) (io.ReadCloser, error) { return io.NopCloser(source), nil },
+		Match:   func(line []byte) bool { return bytes.Contains(line, []byte("post-unseal setup failed")) },
+		OnMatch: func(time.Time) { matches++ },
+		Idle:    time.Minute, Now: time.Now, Since: t0.Add(-time.Minute),
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	if err := f.stream(t.Context(), NewResume(f.Since), false); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if want := source.n / 1000; matches < want-1 || matches > want {
+		t.Errorf("%d matches, want %d", matches, want)
+	}
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+	if total := after.TotalAlloc - before.TotalAlloc; total > 16<<20 {
+		t.Errorf("%d bytes were allocated for %d bytes of log", total, size)
+	}
+}

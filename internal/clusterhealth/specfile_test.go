@@ -1,0 +1,54 @@
+package clusterhealth_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bodega-hq/bodega/internal/clusterhealth"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/check"
+)
+
+func TestParseSpecs(t *testing.T) {
+	const head = "apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: a}\n"
+	for _, tt := range []struct {
+		name, text string
+		specs      int
+		want       string
+	}{
+		{"one", head + "spec: {checks: []}\n", 1, ""},
+		{"two", head + "---\n" + head, 2, ""},
+		{"comments", "# nothing\n---\n" + head, 1, ""},
+		{"empty", "", 0, "holds no ClusterHealthSpec"},
+		{"another kind", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n", 0, "document 1: is a Pod of v1"},
+		{"unknown field", head + "spec: {cheks: []}\n", 0, `unknown field "spec.cheks"`},
+		{"key twice", head + "spec: {interval: 1s, interval: 2s}\n", 0, `key "interval" already set`},
+		{"bad duration", head + "spec: {interval: soon}\n", 0, "soon"},
+		{"not YAML", head + "spec: {\n", 0, "document 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			specs, err := clusterhealth.ParseSpecs([]byte(tt.text))
+			if len(specs) != tt.specs || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%d specs, %v; want %d, %q", len(specs), err, tt.specs, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzParseSpecs: whatever a file holds, it is parsed and judged, or refused.
+func FuzzParseSpecs(f *testing.F) {
+	f.Add([]byte("apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: a}\nspec: {checks: [{name: a, tcp: {address: \"h:1\"}}]}\n"))
+	f.Add([]byte("---\n---\n- a\n"))
+	f.Add([]byte("{\"kind\": 1}"))
+	for _, tt := range invalidSpecs {
+		f.Add([]byte("apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: a}\nspec: " + tt.spec + "\n"))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		specs, err := clusterhealth.ParseSpecs(text)
+		if err != nil {
+			return
+		}
+		for i := range specs {
+			check.Validate(specs[i].Name, &specs[i].Spec)
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package operatorapp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// invoke runs the command line as a shell would.
+func invoke(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("KUBECONFIG", "")
+	var out, errOut bytes.Buffer
+	code = run(t.Context(), args, streams{strings.NewReader(stdin), &out, &errOut})
+	return code, out.String(), errOut.String()
+}
+
+func specFile(t *testing.T, checks string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "chs.yaml")
+	text := "apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: test}\nspec:\n  checks:\n" + checks
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCheck(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer up.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := listener.Addr().String()
+	listener.Close()
+
+	good := fmt.Sprintf("  - {name: good, http: {url: %q}}\n", up.URL)
+	bad := fmt.Sprintf("  - {name: bad, tcp: {address: %q}, dependsOn: []}\n", refused)
+	cluster := "  - {name: pods, podStatus: {namespaces: [shop], selector: {matchLabels: {a: b}}}}\n"
+	for _, tt := range []struct {
+		name     string
+		checks   string
+		code     int
+		overall  string
+		statuses string
+	}{
+		{"healthy", good, 0, "Success", "good http Success"},
+		{"failed", good + bad, 1, "Failure", "good http Success, bad tcp Failure"},
+		{"error", good + cluster, 2, "Error", "good http Success, pods podStatus Error"},
+		{"failure before error", bad + cluster, 1, "Failure", "bad tcp Failure, pods podStatus Error"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := invoke(t, "", "check", "-f", specFile(t, tt.checks), "-o", "json")
+			var report struct {
+				Overall string `json:"overall"`
+				Checks  []struct {
+					Name, Type, Status, Message string
+					DurationMS                  *int64 `json:"duration_ms"`
+				} `json:"checks"`
+			}
+			decoder := json.NewDecoder(strings.NewReader(stdout))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&report); err != nil {
+				t.Fatalf("%v in %s%s", err, stdout, stderr)
+			}
+			var statuses []string
+			for _, c := range report.Checks {
+				statuses = append(statuses, c.Name+" "+c.Type+" "+c.Status)
+				if c.Message == "" || c.DurationMS == nil {
+					t.Errorf("incomplete: %+v", c)
+				}
+			}
+			if code != tt.code || report.Overall != tt.overall || strings.Join(statuses, ", ") != tt.statuses {
+				t.Errorf("exit %d, overall %s, %v; want %d, %s, %s", code, report.Overall, statuses, tt.code, tt.overall, tt.statuses)
+			}
+		})
+	}
+}
+
+func TestValidateOnly(t *testing.T) {
+	code, _, stderr := invoke(t, "", "check", "-f", specFile(t, "  - {name: a, tcp: {address: \"h:1\"}}\n"), "--validate-only")
+	if code != 0 {
+		t.Errorf("a valid spec exits with %d: %s", code, stderr)
+	}
+	for _, tt := range []struct{ name, checks, want string }{
+		{"bad pattern", "  - {name: a, http: {url: \"http://h\", bodyMatches: \"(\"}}\n", "spec.checks[0].http.bodyMatches"},
+		{"misspelt field", "  - {name: a, htpp: {url: \"http://h\"}}\n", `unknown field "spec.checks[0].htpp"`},
+		{"not YAML", "  - {name: [\n", "yaml"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := specFile(t, tt.checks)
+			code, _, stderr := invoke(t, "", "check", "-f", path, "--validate-only")
+			if code != 2 || !strings.Contains(stderr, tt.want) || !strings.Contains(stderr, path) {
+				t.Errorf("exit %d, %q; want 2, %q and the file", code, stderr, tt.want)
+			}
+			code, stdout, _ := invoke(t, "", "check", "-f", path, "--validate-only", "-o", "json")
+			var answer struct {
+				Valid    bool
+				Problems []problem
+			}
+			if err := json.Unmarshal([]byte(stdout), &answer); err != nil || code != 2 || answer.Valid || len(answer.Problems) == 0 {
+				t.Errorf("exit %d, %s: %v", code, stdout, err)
+			}
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"help", []string{"--help"}, 0, "Usage: bodega-operator"},
+		{"nothing", nil, 2, "expected"},
+		{"unknown flag", []string{"check", "--speed=fast"}, 2, "unknown flag"},
+		{"no such file", []string{"check", "-f", "/no/such/file"}, 2, "/no/such/file"},
+		{"bad output", []string{"check", "-f", "-", "-o", "xml"}, 2, "xml"},
+		{"bad configuration", []string{"run", "--kubeconfig=/dev/null", "--lease-duration=1s"}, 2, "ascending"},
+		{"bad network", []string{"run", "--kubeconfig=/dev/null", "--deny-cidr=10.0.0.1"}, 2, "deny-cidr"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := invoke(t, "", tt.args...)
+			if code != tt.code || !strings.Contains(stdout+stderr, tt.want) {
+				t.Errorf("exit %d, %s%s; want %d, %q", code, stdout, stderr, tt.code, tt.want)
+			}
+		})
+	}
+}
+
+func TestRBAC(t *testing.T) {
+	path := specFile(t, `  - {name: log, logGrep: {namespace: vault, selector: {matchLabels: {a: b}}, patterns: [x]}}
+  - {name: run, podExec: {namespace: db, selector: {matchLabels: {a: b}}, command: [x]}}
+  - {name: key, http: {url: "http://h", headers: [{name: A, valueFrom: {namespace: vault, name: token, key: k}}]}}
+  - {name: node, resource: {apiVersion: v1, kind: Node}}
+`)
+	code, stdout, stderr := invoke(t, "", "rbac", "-f", path, "--opt-in", "vault")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	for _, want := range []string{"pods/log", "resourceNames:\n  - token", "kind: ClusterRole\n", "- nodes"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "pods/exec") || !strings.Contains(stderr, "left out, since db is not opted in: create pods/exec") {
+		t.Errorf("commands are granted where nobody opted in: %s\n%s", stderr, stdout)
+	}
+}
+
+// The operator runs in every cluster. What it must not link, and why.
+var banned = map[string]string{
+	"go.temporal.io/":                            "the workflow engine is the back office's; checks are short and their state is in the API server",
+	"github.com/jackc/pgx":                       "the operator has no database: a cluster's health must not depend on one",
+	"github.com/bodega-hq/bodega/console":        "the console is served by the main binary",
+	"github.com/pressly/goose":                   "nothing to migrate",
+	"gocloud.dev/":                               "clients of every cloud's storage would double the binary",
+	"github.com/aws/":                            "clients of every cloud would double the binary",
+	"github.com/twmb/franz-go":                   "the operator writes no events but Kubernetes'",
+	"modernc.org/":                               "the operator has no database",
+	"sigs.k8s.io/controller-runtime/pkg/envtest": "a control plane for tests belongs into tests",
+}
+
+func TestDependencies(t *testing.T) {
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	cmd := exec.CommandContext(context.Background(), "go", "list", "-deps", "./cmd/bodega-operator")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dep := range strings.FieldsSeq(string(out)) {
+		for prefix, reason := range banned {
+			if strings.HasPrefix(dep, prefix) {
+				t.Errorf("the operator links %s, but: %s", dep, reason)
+			}
+		}
+		if strings.HasPrefix(dep, "github.com/bodega-hq/bodega/internal/") {
+			allowed := false
+			for _, own := range []string{"clusterhealth", "operatorapp", "platform/probe"} {
+				allowed = allowed || strings.HasPrefix(dep, "github.com/bodega-hq/bodega/internal/"+own)
+			}
+			if !allowed {
+				t.Errorf("the operator links %s, which belongs to another system", dep)
+			}
+		}
+	}
+}
