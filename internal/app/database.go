@@ -148,9 +148,15 @@ func classify(err error) fault.Kind {
 		return fault.Unavailable
 	case pg.IsConflict(err):
 		return fault.Stale
+	case pg.SQLState(err) == characterNotInRepertoire:
+		return fault.Invalid
 	}
 	return fault.Internal
 }
+
+// characterNotInRepertoire is the SQLSTATE of text that holds NUL, which
+// protobuf and URLs carry and PostgreSQL does not.
+const characterNotInRepertoire = "22021"
 
 // MigrateCmd is `bodega migrate`.
 type MigrateCmd struct {
