@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -33,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/admission"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
 )
 
@@ -279,6 +281,71 @@ func TestInstalledOperator(t *testing.T) {
 				return ""
 			})
 		})
+	}
+}
+
+// TestSelfSignedCertificate: it is made once for all replicas, renewed long
+// before its end, replaced where it is unusable, and trusted by the API server.
+func TestSelfSignedCertificate(t *testing.T) {
+	namespace(t, operatorNamespace)
+	install(t, render(t))
+	clock := time.Now()
+	replica := func() *admission.SelfSigned {
+		return &admission.SelfSigned{
+			Client: cluster.Client, Secret: client.ObjectKey{Namespace: operatorNamespace, Name: "self-signed"},
+			DNSName: "bodega-operator-webhook." + operatorNamespace + ".svc", Webhook: "bodega-operator",
+			Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler),
+		}
+	}
+	served := func(s *admission.SelfSigned) string {
+		t.Helper()
+		if err := s.Ensure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pair, err := s.GetCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := x509.ParseCertificate(pair.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var config admissionregistrationv1.ValidatingWebhookConfiguration
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "bodega-operator"}, &config); err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(config.Webhooks[0].ClientConfig.CABundle)
+		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: s.DNSName}); err != nil {
+			t.Errorf("the API server would not trust it: %v", err)
+		}
+		return leaf.SerialNumber.String()
+	}
+	first, second := replica(), replica()
+	if _, err := first.GetCertificate(nil); err == nil {
+		t.Error("serves a certificate before there is one")
+	}
+	serial := served(first)
+	if other := served(second); other != serial {
+		t.Error("two replicas serve two certificates")
+	}
+	clock = first.Expiry().Add(-119 * 24 * time.Hour)
+	renewed := served(first)
+	if renewed == serial {
+		t.Error("not renewed with less than 120 days left")
+	}
+	clock = time.Now()
+
+	secret := &corev1.Secret{}
+	if err := cluster.Client.Get(t.Context(), first.Secret, secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Data["tls.key"] = []byte("garbage")
+	if err := cluster.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if served(second) == renewed {
+		t.Error("a spoilt certificate is kept")
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
-	"github.com/bodega-hq/bodega/internal/clusterhealth"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/check"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
 )
@@ -130,7 +129,7 @@ func TestSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			specs, err := clusterhealth.ParseSpecs(text)
+			specs, err := check.ParseSpecs(text)
 			if err != nil {
 				t.Fatal(err)
 			}

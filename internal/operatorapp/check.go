@@ -102,7 +102,7 @@ func (c *checkCommand) read(in io.Reader) (*health.ClusterHealthSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	specs, err := clusterhealth.ParseSpecs(text)
+	specs, err := check.ParseSpecs(text)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", c.File, err)
 	}
@@ -204,7 +204,7 @@ func (c *rbacCommand) Run(io streams) error {
 		if err != nil {
 			return err
 		}
-		found, err := clusterhealth.ParseSpecs(text)
+		found, err := check.ParseSpecs(text)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
 		}

@@ -1,4 +1,4 @@
-package clusterhealth
+package check
 
 import (
 	"bufio"

@@ -1,11 +1,8 @@
-package clusterhealth_test
+package check
 
 import (
 	"strings"
 	"testing"
-
-	"github.com/bodega-hq/bodega/internal/clusterhealth"
-	"github.com/bodega-hq/bodega/internal/clusterhealth/check"
 )
 
 func TestParseSpecs(t *testing.T) {
@@ -26,7 +23,7 @@ func TestParseSpecs(t *testing.T) {
 		{"not YAML", head + "spec: {\n", 0, "document 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			specs, err := clusterhealth.ParseSpecs([]byte(tt.text))
+			specs, err := ParseSpecs([]byte(tt.text))
 			if len(specs) != tt.specs || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%d specs, %v; want %d, %q", len(specs), err, tt.specs, tt.want)
 			}
@@ -39,16 +36,21 @@ func FuzzParseSpecs(f *testing.F) {
 	f.Add([]byte("apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: a}\nspec: {checks: [{name: a, tcp: {address: \"h:1\"}}]}\n"))
 	f.Add([]byte("---\n---\n- a\n"))
 	f.Add([]byte("{\"kind\": 1}"))
-	for _, tt := range invalidSpecs {
-		f.Add([]byte("apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: a}\nspec: " + tt.spec + "\n"))
+	const head = "apiVersion: health.bodega.dev/v1alpha1\nkind: ClusterHealthSpec\nmetadata: {name: a}\nspec: "
+	for _, spec := range []string{
+		`{checks: [{name: a, http: {url: "http://h", bodyMatches: "(a|b)*"}}]}`,
+		`{checks: [{name: a, resource: {apiVersion: v1, kind: Node, conditions: [{jsonPath: "{.a[?(@.b)]}", operator: In, values: [1, x]}]}}]}`,
+		`{checks: [{name: a, logGrep: {namespace: n1, selector: {matchLabels: {a: b}}, patterns: [x]}}], maintenanceWindows: [{name: w, schedule: "0 4 * * *", duration: 1h}]}`,
+	} {
+		f.Add([]byte(head + spec + "\n"))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		specs, err := clusterhealth.ParseSpecs(text)
+		specs, err := ParseSpecs(text)
 		if err != nil {
 			return
 		}
 		for i := range specs {
-			check.Validate(specs[i].Name, &specs[i].Spec)
+			Validate(specs[i].Name, &specs[i].Spec)
 		}
 	})
 }
