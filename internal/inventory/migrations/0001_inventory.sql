@@ -58,6 +58,13 @@ CREATE TABLE mapping (
   PRIMARY KEY (merchant_id, name, version)
 );
 
+-- Every version of bodega's own profiles that has run here, since rows name
+-- the version that they are read with and outlive it.
+CREATE TABLE preset_version (
+  version text NOT NULL PRIMARY KEY,
+  yaml    bytea NOT NULL
+);
+
 -- The catalogue: one product per GTIN, for all merchants.
 CREATE TABLE product (
   gtin           int8 NOT NULL PRIMARY KEY,
