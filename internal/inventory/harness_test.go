@@ -286,3 +286,13 @@ func wantAccount(t *testing.T, f Feed, want Account) {
 		t.Fatalf("account %+v\nwant    %+v", f.Account, want)
 	}
 }
+
+// units counts the units of work, of whatever cause.
+func (w *world) units() int {
+	w.t.Helper()
+	feeds, err := w.service.store.feeds(w.ctx, feedFilter{AllCauses: true, Limit: 10_000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(feeds)
+}

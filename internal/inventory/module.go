@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -102,16 +103,30 @@ SELECT merchant_id, store_id, array_agg(item_id ORDER BY item_id) FROM (
 	if err != nil {
 		return fmt.Errorf("find items to judge again: %w", err)
 	}
+	var errs []error
 	for _, d := range stores {
-		u, err := s.synchronous(ctx, d.Key, CauseSchedule, fmt.Sprintf("sales of %d items began or ended", len(d.Items)), "schedule")
-		if err != nil {
-			return err
-		}
-		if _, err := s.complete(ctx, u, &chunk{IDs: d.Items}); err != nil {
-			return err
-		}
+		errs = append(errs, s.rejudge(ctx, d.Key, d.Items))
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// rejudge judges items of a store again whose time has come. Each is judged
+// once, also where its row can no longer stand.
+func (s *Service) rejudge(ctx context.Context, key StoreKey, items []string) error {
+	u, err := s.synchronous(ctx, key, CauseSchedule, fmt.Sprintf("sales of %d items began or ended", len(items)), "schedule")
+	if err != nil {
+		return err
+	}
+	_, err = s.complete(ctx, u, &chunk{IDs: items, Also: func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+UPDATE item SET rejudge_at = NULL
+WHERE merchant_id = $1 AND store_id = $2 AND item_id = ANY($3) AND rejudge_at <= $4`, key.Merchant, key.Store, items, u.Feed.SourceTime)
+		if err != nil {
+			return fmt.Errorf("mark %d items of store %s as judged: %w", len(items), key, err)
+		}
+		return nil
+	}})
+	return err
 }
 
 // measure sets the gauges that no event moves.

@@ -273,14 +273,16 @@ SELECT merchant_id, store_id, count(*) FROM item WHERE state->>'gtin' = ANY($1) 
 	return found, nil
 }
 
+// An item that some stores sell by another measure has the median of the
+// measure that most of them sell it by.
 const refreshMedians = `
 INSERT INTO item_median (merchant_id, item_id, price_minor, per, stores)
-SELECT $1, item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY minor), per, count(*) FROM (
+SELECT DISTINCT ON (item_id) $1, item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY minor), per, count(*) FROM (
   SELECT item_id, (state->'price'->>'minor')::int8 AS minor, coalesce((state->'price'->>'per')::int8, 0) AS per
   FROM item WHERE merchant_id = $1 AND state->'price'->>'minor' IS NOT NULL AND coalesce(state->>'hidden', '') <> 'delisted'
 ) AS priced
 GROUP BY item_id, per
-ORDER BY item_id, count(*), per DESC
+ORDER BY item_id, count(*) DESC, per
 ON CONFLICT (merchant_id, item_id) DO UPDATE SET price_minor = excluded.price_minor, per = excluded.per, stores = excluded.stores`
 
 // claimMedians says whether the medians of a merchant are due, and takes the
