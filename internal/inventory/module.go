@@ -76,7 +76,8 @@ func (s *Service) Run(ctx context.Context, id tenant.ID) {
 	})
 	s.loop(ctx, &wg, "publish", s.cfg.PublishEvery, s.publishChanged)
 	s.loop(ctx, &wg, "rejudge", time.Minute, s.rejudgeDue)
-	s.loop(ctx, &wg, "gauges", 15*time.Second, s.measure)
+	s.loop(ctx, &wg, "expire", 10*time.Minute, s.expire)
+	s.loop(ctx, &wg, "gauges", 15*time.Second, func(ctx context.Context) error { return s.measure(ctx, id) })
 	wg.Wait()
 }
 
@@ -129,17 +130,28 @@ WHERE merchant_id = $1 AND store_id = $2 AND item_id = ANY($3) AND rejudge_at <=
 	return err
 }
 
-// measure sets the gauges that no event moves.
-func (s *Service) measure(ctx context.Context) error {
-	holds, err := s.store.countOpenHolds(ctx, "")
-	if err != nil {
+// waiting is what a tenant has open.
+type waiting struct{ holds, feeds int64 }
+
+// measure sets the gauges that no event moves, each the sum over tenants.
+func (s *Service) measure(ctx context.Context, id tenant.ID) error {
+	var now waiting
+	var err error
+	if now.holds, err = s.store.countOpenHolds(ctx, ""); err != nil {
 		return err
 	}
-	feeds, err := s.store.openFeeds(ctx, s.now())
-	if err != nil {
+	if now.feeds, err = s.store.countOpenFeeds(ctx); err != nil {
 		return err
 	}
-	s.deps.Metrics.openHolds.Set(float64(holds))
-	s.deps.Metrics.openFeeds.Set(float64(len(feeds)))
+	s.measured.Lock()
+	defer s.measured.Unlock()
+	s.measured.waiting[id] = now
+	var sum waiting
+	for _, w := range s.measured.waiting {
+		sum.holds += w.holds
+		sum.feeds += w.feeds
+	}
+	s.deps.Metrics.openHolds.Set(float64(sum.holds))
+	s.deps.Metrics.openFeeds.Set(float64(sum.feeds))
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/inventory/guard"
 	"github.com/bodega-hq/bodega/internal/inventory/judge"
+	"github.com/bodega-hq/bodega/internal/platform/blob"
 	"github.com/bodega-hq/bodega/internal/platform/fault"
 	"github.com/bodega-hq/bodega/internal/platform/money"
 )
@@ -598,5 +599,51 @@ func TestRowsOutliveThePresetsThatReadThem(t *testing.T) {
 	}
 	if err := KeepPresets(w.ctx, pool); err != nil {
 		t.Fatalf("the second time: %v", err)
+	}
+}
+
+func TestWhatNothingRefersToIsDeletedAWhileLater(t *testing.T) {
+	w := newWorld(t)
+	menuKey := func() string {
+		st, err := w.service.store.storeByKey(w.ctx, StoreKey{"corner", "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.MenuKey
+	}
+	exists := func(key string) bool {
+		_, err := w.bucket.Size(w.ctx, key)
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	expire := func() {
+		if err := w.service.expire(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := w.send(submission{}, file(1, 120, "2.00"))
+	parts, err := w.service.partOf(w.ctx, &first, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := menuKey()
+	w.send(submission{}, file(1, 120, "2.10"))
+	expire()
+	if !exists(old) || !exists(parts.SegmentKey) {
+		t.Fatal("what a reader may still be at is gone at once")
+	}
+	w.pass(2 * replacedFor)
+	expire()
+	expire() // a second time finds nothing to do
+	if exists(old) || exists(parts.SegmentKey) {
+		t.Fatal("a menu that was replaced, or the segment of a feed that has ended, is still there")
+	}
+	if got := w.menu("1"); len(got) != 120 || !exists(first.RawKey) {
+		t.Fatalf("the menu has %d items, or the file as it came is gone", len(got))
+	}
+	if story, err := w.service.explain(w.ctx, StoreKey{"corner", "1"}, "00001"); err != nil || len(story.Changes) != 2 {
+		t.Fatalf("the item's story is %+v, error %v", story, err)
 	}
 }

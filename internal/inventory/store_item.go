@@ -455,15 +455,24 @@ func (s *store) flipMenu(ctx context.Context, key StoreKey, from int64, objectKe
 	}
 	flipped := false
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-UPDATE store SET menu_version = $3 + 1, menu_key = $4, menu_at = $5, items = $6, shown = $7, hidden = $8
-WHERE merchant_id = $1 AND store_id = $2 AND menu_version = $3`,
-			key.Merchant, key.Store, from, objectKey, now, counts.Items, counts.Shown, counts.Hidden)
+		var replaced string
+		err := tx.QueryRow(ctx, `
+SELECT menu_key FROM store WHERE merchant_id = $1 AND store_id = $2 AND menu_version = $3 FOR UPDATE`,
+			key.Merchant, key.Store, from).Scan(&replaced)
+		if flipped = err == nil; errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
 		if err != nil {
+			return fmt.Errorf("read menu pointer of store %s: %w", key, err)
+		}
+		if _, err := tx.Exec(ctx, `
+UPDATE store SET menu_version = $3 + 1, menu_key = $4, menu_at = $5, items = $6, shown = $7, hidden = $8
+WHERE merchant_id = $1 AND store_id = $2`,
+			key.Merchant, key.Store, from, objectKey, now, counts.Items, counts.Shown, counts.Hidden); err != nil {
 			return fmt.Errorf("flip menu of store %s: %w", key, err)
 		}
-		if flipped = tag.RowsAffected() == 1; !flipped {
-			return nil
+		if err := s.expireObjects(ctx, tx, []string{replaced}, now); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `
 UPDATE store_fence SET published = greatest(published, $3) WHERE merchant_id = $1 AND store_id = $2`, key.Merchant, key.Store, writes); err != nil {
