@@ -31,4 +31,4 @@ func (c *counter) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFrom
 type none struct{}
 
 func (none) StartFeed(context.Context, inventory.FeedID) (bool, error) { return true, nil }
-func (none) CancelFeed(context.Context, inventory.FeedID) error { return nil }
+func (none) CancelFeed(context.Context, inventory.FeedID) error        { return nil }
