@@ -44,7 +44,7 @@ build: console ## Build the binaries into bin/.
 
 .PHONY: run
 run: postgres build ## Build everything and run it on the demo marketplace; data lives in ./.bodega.
-	./bin/bodega serve --demo --data-dir .bodega
+	./bin/bodega serve --demo --data-dir .bodega --log-level warn
 
 .PHONY: dev
 dev: postgres console ## Rebuild and restart on save; the console reloads by itself on port 5173.
