@@ -75,7 +75,7 @@ func (s *server) outcome() *outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	db := s.database()
-	s.published(ctx, db)
+	s.settled(ctx, db)
 	out := &outcome{}
 	for _, o := range outcomes {
 		*o.into(out) = s.lines(ctx, db, o.sql)
@@ -103,13 +103,21 @@ func (s *server) lines(ctx context.Context, db *pgx.Conn, sql string) []string {
 	return found
 }
 
-// published waits until readers are pointed to menus that have every write.
-func (s *server) published(ctx context.Context, db *pgx.Conn) {
+// settled waits until what follows on a feed's end is there: menus that have
+// every write, and medians of the prices as they are.
+func (s *server) settled(ctx context.Context, db *pgx.Conn) {
 	s.t.Helper()
 	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
 		var behind int
-		if err := db.QueryRow(ctx, `SELECT count(*) FROM store_fence WHERE writes > published`).Scan(&behind); err != nil {
-			s.t.Fatalf("wait for the menus: %v", err)
+		if err := db.QueryRow(ctx, `
+WITH medians AS (
+  SELECT item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY (state->'price'->>'minor')::int8) AS price_minor, count(*)::int4 AS stores
+  FROM item WHERE state->'price' IS NOT NULL AND coalesce(state->>'hidden', '') <> 'delisted' GROUP BY item_id
+)
+SELECT (SELECT count(*) FROM store_fence WHERE writes > published)
+  + (SELECT count(*) FROM medians FULL JOIN item_median m USING (item_id, price_minor, stores)
+     WHERE medians.item_id IS NULL OR m.item_id IS NULL)`).Scan(&behind); err != nil {
+			s.t.Fatalf("wait for %d menus and medians: %v", behind, err)
 		}
 		if behind == 0 {
 			return
