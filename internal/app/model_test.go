@@ -23,9 +23,7 @@ import (
 // modelRunCommand runs the command line as main would.
 func modelRunCommand(t *testing.T, format term.Format, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	var cli struct {
-		Model ModelCmd `cmd:""`
-	}
+	var cli commands
 	parser, err := kong.New(&cli, kong.Name("bodega"), kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +36,30 @@ func modelRunCommand(t *testing.T, format term.Format, args ...string) (stdout, 
 	parsed.BindTo(t.Context(), (*context.Context)(nil))
 	err = parsed.Run(&term.Terminal{Format: format, In: strings.NewReader(""), Out: &out, Err: &progress})
 	return out.String(), progress.String(), err
+}
+
+// The binary has the command, the server's variables mean nothing to it, and
+// scripts can tell a bad command line from bad data.
+func TestModelExitCodes(t *testing.T) {
+	t.Setenv("BODEGA_CONFIG", filepath.Join(t.TempDir(), "absent.yaml"))
+	data := modelFile(t, "F.csv", modelNumbers(60))
+	out := filepath.Join(t.TempDir(), "MODEL.txt")
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"model", "train", "--data", data, "--label", "y", "--param", "objective=binary", "--out", out}, 0, "binary"},
+		{[]string{"model", "show", out}, 0, "binary"},
+		{[]string{"model", "train", "--data", data, "--label", "z", "--out", out}, 1, `no column "z"`},
+		{[]string{"model", "train", "--date", data}, 2, "--date"},
+	} {
+		var printed strings.Builder
+		terminal := &term.Terminal{In: strings.NewReader(""), Out: &printed, Err: &printed}
+		if code := run(t.Context(), tt.args, Parts{}, terminal); code != tt.code || !strings.Contains(printed.String(), tt.says) {
+			t.Errorf("bodega %s: exit code %d, want %d; printed %q", strings.Join(tt.args, " "), code, tt.code, printed.String())
+		}
+	}
 }
 
 // modelMust runs a command that has to succeed and prints JSON into v.

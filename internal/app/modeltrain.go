@@ -24,10 +24,11 @@ type ModelTrainCmd struct {
 	Label       string   `placeholder:"COL" help:"Column of the label, by name or number from 0; the first where it is not given."`
 	Categorical []string `placeholder:"COL,..." help:"Columns that hold categories, by name or number from 0 as in the file; their cells may be text."`
 	Weight      string   `placeholder:"COL" help:"Column of the rows' weights, by name or number from 0."`
-	Config      string   `placeholder:"train.conf" help:"Parameters in LightGBM's form, a line each: name = value."`
-	Param       []string `placeholder:"K=V" sep:"none" help:"A parameter by LightGBM's name; it overrides the configuration. Can be repeated."`
-	Valid       []string `placeholder:"G.csv" sep:"none" help:"Rows to report metrics on and to stop early by. Can be repeated."`
-	Out         string   `placeholder:"MODEL.txt" help:"Where to write the model, in LightGBM's text format."`
+	// BODEGA_CONFIG is the server's configuration, so this flag has no variable.
+	Config string   `placeholder:"train.conf" env:"-" help:"Parameters in LightGBM's form, a line each: name = value."`
+	Param  []string `placeholder:"K=V" sep:"none" help:"A parameter by LightGBM's name; it overrides the configuration. Can be repeated."`
+	Valid  []string `placeholder:"G.csv" sep:"none" help:"Rows to report metrics on and to stop early by. Can be repeated."`
+	Out    string   `placeholder:"MODEL.txt" help:"Where to write the model, in LightGBM's text format."`
 }
 
 // Help is the long help text.
