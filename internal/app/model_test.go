@@ -213,6 +213,32 @@ func TestModelPredictByName(t *testing.T) {
 	}
 }
 
+// Categories that are true and false are booleans to pandas, and so they are in
+// the model's list.
+func TestModelBooleanCategories(t *testing.T) {
+	var rows strings.Builder
+	rows.WriteString("y,flag,odd\n")
+	for i := range 300 {
+		fmt.Fprintf(&rows, "%d,%s,%s\n", i%2, []string{"False", "True"}[i%2], []string{"true", "maybe", ""}[i%3])
+	}
+	out := filepath.Join(t.TempDir(), "MODEL.txt")
+	var report modelReportJSON
+	modelMust(t, &report, "train", "--data", modelFile(t, "F.csv", rows.String()), "--label", "y", "--categorical", "flag,odd",
+		"--param", "objective=binary", "--param", "num_iterations=5", "--out", out)
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `pandas_categorical:[[false,true],["maybe","true"]]`; !strings.Contains(string(text), want) {
+		t.Errorf("no %s in the model", want)
+	}
+	var got modelRowsJSON
+	modelMust(t, &got, "predict", "--model", out, "--data", modelFile(t, "G.csv", "flag,odd\nTrue,\ntrue,\nFALSE,\n"))
+	if got.Rows[0][0] != got.Rows[1][0] || got.Rows[0][0] <= got.Rows[2][0] {
+		t.Errorf("True, true and FALSE give %v", got.Rows)
+	}
+}
+
 // A model of a pandas frame keeps its categories' texts only in its last line.
 func TestModelPredictPandas(t *testing.T) {
 	dir := filepath.Join("..", "ml", "gbdt", "testdata")

@@ -43,13 +43,16 @@ func modelLevelsOf(categories []any) *modelLevels {
 				l.numbers[number] = code
 			}
 		case bool:
-			for _, text := range []string{strconv.FormatBool(v), map[bool]string{true: "True", false: "False"}[v]} {
+			for _, text := range modelBoolTexts[v] {
 				l.texts[text] = code
 			}
 		}
 	}
 	return l
 }
+
+// modelBoolTexts are the texts that pandas reads as booleans.
+var modelBoolTexts = map[bool][]string{false: {"False", "FALSE", "false"}, true: {"True", "TRUE", "true"}}
 
 // codes turns cells into category codes; a category that the model does not
 // know is missing.

@@ -111,7 +111,7 @@ func modelNote(r gbdt.Round) string {
 	}
 	at := max(slices.IndexFunc(r.Evaluations, func(e gbdt.Evaluation) bool { return e.Set != "training" }), 0)
 	e := r.Evaluations[at]
-	return fmt.Sprintf("%s %s %.6g", e.Set, e.Metric, e.Value)
+	return fmt.Sprintf("%s %s %.6g", filepath.Base(e.Set), e.Metric, e.Value) // a long path would wrap the bar
 }
 
 // configure settles flags, parameters and configuration file, in this order.
@@ -312,6 +312,8 @@ func (r *modelRun) trainingData(t *term.Terminal, read *table.Table) (*gbdt.Data
 }
 
 // modelCategories numbers the texts of a column; missing cells have no number.
+// Where all texts are true or false they are listed as booleans, as pandas
+// does, so that a frame read from the same file finds its categories again.
 func modelCategories(read *table.Table, column int) (list []any, codes []float64, err error) {
 	cells, err := read.Texts(column)
 	if err != nil {
@@ -326,10 +328,36 @@ func modelCategories(read *table.Table, column int) (list []any, codes []float64
 	}
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
-	for _, text := range texts {
-		list = append(list, text)
+	if boolean := modelBooleans(texts); boolean != nil {
+		list = boolean
+	} else {
+		for _, text := range texts {
+			list = append(list, text)
+		}
 	}
 	return list, modelLevelsOf(list).codes(cells), nil
+}
+
+// modelBooleans are the booleans that the texts say; nil where one says none.
+func modelBooleans(texts []string) []any {
+	var list []any
+	rest := len(texts)
+	for _, v := range []bool{false, true} {
+		n := 0
+		for _, text := range texts {
+			if slices.Contains(modelBoolTexts[v], text) {
+				n++
+			}
+		}
+		if n > 0 {
+			list = append(list, v)
+		}
+		rest -= n
+	}
+	if rest > 0 {
+		return nil
+	}
+	return list
 }
 
 // modelRoles says what a table's columns are for; -1 is none.
