@@ -265,6 +265,9 @@ func modelLabel(read *table.Table, label string) ([]float64, error) {
 		if v != v {
 			return nil, fmt.Errorf("label: column %q, line %d: there is no value", name, read.Line(i))
 		}
+		if math.Abs(v) > math.MaxFloat32 {
+			return nil, fmt.Errorf("label: column %q, line %d: the value is infinite or beyond a label's range", name, read.Line(i))
+		}
 	}
 	return values, nil
 }

@@ -90,9 +90,14 @@ func (c *ModelTrainCmd) Run(ctx context.Context, t *term.Terminal) error {
 		rounds = append(rounds, r)
 		bar.Set(int64(r.Iteration), modelNote(r))
 	})
-	bar.Finish()
+	if len(rounds) > 0 {
+		bar.Finish()
+	}
 	if err != nil {
 		return fmt.Errorf("model train on %s: %w", c.Data, err)
+	}
+	if reason := modelUnlearned(model, data, &run.params); reason != "" {
+		fmt.Fprintf(t.Err, "nothing was learned, and every row gets the same prediction: %s\n", reason)
 	}
 	model.LabelIndex = schema.label
 	model.PandasCategorical = categories
@@ -163,6 +168,10 @@ func (c *ModelTrainCmd) configure(t *term.Terminal) (*modelRun, error) {
 		return nil, errors.New("there is no training data: give --data, or data in the configuration")
 	case c.Out == "":
 		return nil, errors.New("there is nowhere to write the model: give --out, or output_model in the configuration")
+	}
+	// Hours of training are not to end in this error.
+	if _, err := os.Stat(filepath.Dir(c.Out)); err != nil {
+		return nil, fmt.Errorf("--out %s: %w", c.Out, err)
 	}
 	return run, nil
 }
@@ -489,6 +498,24 @@ func (r *modelRun) validations(t *term.Terminal, schema *modelSchema) ([]gbdt.Va
 		valid = append(valid, gbdt.Validation{Name: path, Dataset: *data})
 	}
 	return valid, nil
+}
+
+// modelUnlearned says why no tree has a split; empty where one has.
+func modelUnlearned(model *gbdt.Model, data *gbdt.Dataset, p *gbdt.Params) string {
+	if slices.ContainsFunc(model.Trees, func(tree *gbdt.Tree) bool { return tree.Leaves() > 1 }) {
+		return ""
+	}
+	switch {
+	case p.NumIterations == 0:
+		return "num_iterations is 0"
+	case data.Rows() < 2*p.MinDataInLeaf:
+		return fmt.Sprintf("%d rows are fewer than twice min_data_in_leaf = %d", data.Rows(), p.MinDataInLeaf)
+	case slices.Min(data.Label) == slices.Max(data.Label):
+		return fmt.Sprintf("every label is %v", data.Label[0])
+	case !slices.ContainsFunc(model.FeatureInfos, func(info string) bool { return info != "none" }):
+		return fmt.Sprintf("no feature has values that divide the rows into two parts of at least min_data_in_leaf = %d", p.MinDataInLeaf)
+	}
+	return "no split of any feature lowers the loss"
 }
 
 // modelSave writes a model file that is whole or not there.

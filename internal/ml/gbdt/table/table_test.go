@@ -59,7 +59,7 @@ func TestParseTextColumn(t *testing.T) {
 	if got.Numeric(1) || !got.Numeric(0) {
 		t.Error("the second column alone holds text")
 	}
-	if _, err := got.Numbers(1); err == nil || !strings.Contains(err.Error(), `column "kind", line 3: "USD"`) {
+	if _, err := got.Numbers(1); !errors.Is(err, ErrText) || !strings.Contains(err.Error(), `column "kind", line 3: "USD"`) {
 		t.Errorf("the error does not say where the text stands: %v", err)
 	}
 	texts, err := got.Texts(1)
@@ -101,7 +101,7 @@ func TestIndex(t *testing.T) {
 		}
 	}
 	for _, column := range []string{"z", "2", "-1"} {
-		if _, err := named.Index(column); !errors.Is(err, ErrFormat) {
+		if _, err := named.Index(column); !errors.Is(err, ErrColumn) {
 			t.Errorf("column %s: %v", column, err)
 		}
 	}
