@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,7 +151,7 @@ func TestCategoryBins(t *testing.T) {
 		if m.useless {
 			return
 		}
-		for _, v := range append(values, math.NaN(), 1e20, -7) {
+		for _, v := range slices.Concat(values, []float64{math.NaN(), 1e20, -7}) {
 			bin := m.bin(v)
 			if bin > 0 && float64(m.categories[bin]) != v {
 				t.Fatalf("category %v is in the bin of %d", v, m.categories[bin])
