@@ -3,6 +3,8 @@ package gbdt
 import (
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -82,6 +84,30 @@ func TestDefaultsAreLightGBMs(t *testing.T) {
 		want := m.Parameters[i]
 		if entry.Name != want.Name || entry.Value != want.Value && !given[entry.Name] {
 			t.Errorf("parameter %d is %v, want %v", i, entry, want)
+		}
+	}
+}
+
+// docs/ml/gbdt.md says of every parameter what it does here, and its default.
+func TestParametersAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "ml", "gbdt.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	at := func(start string) string {
+		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, start) })
+		if i < 0 {
+			t.Fatalf("no line starts with %q", start)
+		}
+		return lines[i]
+	}
+	lists := map[standing]string{indifferent: at("These choose, in LightGBM,"), unsupported: at("These may be given with their defaults alone")}
+	for _, p := range append(slices.Clone(listedParameters), unlistedParameters...) {
+		if p.standing == effective {
+			at(strings.ReplaceAll("| `"+p.name+"` | "+p.fallback+" |", "  ", " "))
+		} else if !strings.Contains(lists[p.standing], "`"+p.name+"`") {
+			t.Errorf("%s is not listed", p.name)
 		}
 	}
 }
