@@ -9,7 +9,7 @@ stop() { [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" 2>/d
 trap 'stop; kill 0 2>/dev/null || true' EXIT INT TERM
 
 (cd console && npm run dev) &
-changed() { find cmd internal gen console/console.go -name '*.go' -newer bin/.built -print -quit; }
+changed() { find cmd internal gen console/console.go \( -name '*.go' -o -name '*.sql' -o -name '*.yaml' \) -newer bin/.built -print -quit; }
 build() { touch bin/.built && go build -o bin/bodega ./cmd/bodega; }
 
 while :; do

@@ -138,6 +138,15 @@ func migrate(ctx context.Context, pools *pg.Tenants, shared *pgxpool.Pool) error
 	if err := pools.Migrate(ctx, inventory.System, inventory.Migrations()); err != nil {
 		return fmt.Errorf("migrate inventory: %w", err)
 	}
+	for _, name := range pools.Names() {
+		pool, err := pools.Pool(name)
+		if err != nil {
+			return err
+		}
+		if err := inventory.KeepPresets(ctx, pool); err != nil {
+			return fmt.Errorf("tenant %s: %w", name, err)
+		}
+	}
 	return nil
 }
 

@@ -92,22 +92,22 @@ func workflowID(id tenant.ID, feedID FeedID) string {
 }
 
 // StartFeed implements Starter.
-func (t *TemporalStarter) StartFeed(ctx context.Context, id FeedID) error {
+func (t *TemporalStarter) StartFeed(ctx context.Context, id FeedID) (started bool, err error) {
 	in, err := tenant.From(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = t.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: workflowID(in, id), TaskQueue: TaskQueue,
+		ID: workflowID(in, id), TaskQueue: TaskQueue, WorkflowExecutionErrorWhenAlreadyStarted: true,
 		// A run that failed as a workflow, not as a feed, may be taken up again.
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 	}, FeedWorkflow, FeedInput{
 		Tenant: string(in), Feed: id, StoresAtOnce: t.Config.StoresAtOnce, Heartbeat: t.Config.HeartbeatLimit,
 	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // CancelFeed implements Starter.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/inventory/hydrate"
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
 	"github.com/bodega-hq/bodega/internal/platform/fault"
@@ -46,9 +47,9 @@ func (r *productRecord) product() hydrate.Product {
 		}
 	}
 	switch r.Unit {
-	case "each":
+	case feed.WordEach:
 		p.Sold = normalize.ByEach
-	case "kg", "weight":
+	case feed.WordKg, feed.WordLb, feed.WordWeight:
 		p.Sold = normalize.ByWeight
 	}
 	if r.AverageWeight != "" {
@@ -206,8 +207,9 @@ func catalogRecord(fields []string, at map[string]int) (r productRecord, column,
 	}
 	r = productRecord{
 		GTIN: int64(g), Name: value("name"), Brand: value("brand"), Category: value("category"),
-		Unit: strings.ToLower(value("unit")), Size: value("size"), AverageWeight: value("average_weight"),
+		Size: value("size"), AverageWeight: value("average_weight"),
 	}
+	r.Unit, r.Size = catalogUnit(value("unit"), r.Size)
 	if r.Name == "" {
 		return r, "name", "is empty"
 	}
@@ -221,6 +223,20 @@ func catalogRecord(fields []string, at map[string]int) (r productRecord, column,
 	}
 	r.Version = r.fingerprint()
 	return r, "", ""
+}
+
+// catalogUnit settles what a unit is about. Some catalogues say by it how a
+// product is sold, some keep a package's number and its unit in two columns: a
+// size of 250 in "g" is one of "250 g".
+func catalogUnit(unit, size string) (sold, whole string) {
+	sold, _ = canonicalMapping().Word(feed.Unit, unit)
+	if unit == "" || size == "" || strings.Trim(size, "0123456789.,") != "" {
+		return sold, size
+	}
+	if sold != feed.WordEach {
+		sold = ""
+	}
+	return sold, size + " " + unit
 }
 
 // mergeCatalog loads a batch of products and stores, in the same transaction,

@@ -239,6 +239,9 @@ func whyHidden(st *judge.State) (detail, fix string) {
 			return "Its only price is held and no good one was known before: " + st.Hold.Verdict.Sentence(&st.Hold.Price),
 				"Approve the held price if it is right, or send the right one."
 		}
+		if len(st.Discarded) == 0 {
+			return "Its sale is over, and its row gives no other price.", "Send the price that holds now."
+		}
 		return "Its only price was discarded and no good one was known before.", "Send the right price."
 	case judge.HiddenMerchant:
 		return "The merchant says that it is out of stock.", "Send it as available once it is back."

@@ -71,8 +71,8 @@ func (b *faultyBucket) failOn(f func(key string) error) {
 // manual stores what should be started; the test runs it when it wants.
 type manual struct{ w *world }
 
-func (m manual) StartFeed(context.Context, FeedID) error  { return nil }
-func (m manual) CancelFeed(context.Context, FeedID) error { return nil }
+func (m manual) StartFeed(context.Context, FeedID) (bool, error) { return true, nil }
+func (m manual) CancelFeed(context.Context, FeedID) error        { return nil }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -285,4 +285,14 @@ func wantAccount(t *testing.T, f Feed, want Account) {
 	if f.Account != want {
 		t.Fatalf("account %+v\nwant    %+v", f.Account, want)
 	}
+}
+
+// units counts the units of work, of whatever cause.
+func (w *world) units() int {
+	w.t.Helper()
+	feeds, err := w.service.store.feeds(w.ctx, feedFilter{AllCauses: true, Limit: 10_000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(feeds)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/platform/money"
 	"github.com/bodega-hq/bodega/internal/platform/tenant"
@@ -94,6 +96,9 @@ func (m *mappings) lookUp(ctx context.Context, merchant, ref string) (*feed.Mapp
 		}
 	}
 	yaml, ok, err := m.store.mappingYAML(ctx, merchant, "", ref)
+	if err == nil && !ok {
+		yaml, ok, err = m.store.presetYAML(ctx, ref)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +110,26 @@ func (m *mappings) lookUp(ctx context.Context, merchant, ref string) (*feed.Mapp
 		return nil, fmt.Errorf("mapping version %s of merchant %s: %w", ref, merchant, err)
 	}
 	return &parsed, nil
+}
+
+// KeepPresets notes the presets of this version of bodega in a tenant's
+// tables, where those of earlier versions are. It is for every start, before
+// any feed is read.
+func KeepPresets(ctx context.Context, pool *pgxpool.Pool) error {
+	for _, name := range feed.PresetNames() {
+		preset, _ := feed.Preset(name)
+		source, _ := feed.PresetSource(name)
+		if err := keepPreset(ctx, pool, preset.Version, []byte(source)); err != nil {
+			return fmt.Errorf("keep preset %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func keepPreset(ctx context.Context, pool *pgxpool.Pool, version string, yaml []byte) error {
+	_, err := pool.Exec(ctx, `
+INSERT INTO preset_version (version, yaml) VALUES ($1, $2) ON CONFLICT (version) DO NOTHING`, version, yaml)
+	return err
 }
 
 // canonical rewrites a row that a mapping reads into one that bodega's own

@@ -48,10 +48,10 @@ var (
 		Labels: []telemetry.Label{{Name: "decision", Values: []string{"approved", "discarded", "reopened"}}},
 	}
 	openHolds = telemetry.Metric{
-		Name: "bodega_inventory_open_holds", Help: "Prices and removals that wait for a person, in the tenant that was counted last.",
+		Name: "bodega_inventory_open_holds", Help: "Prices and removals that wait for a person, in all tenants.",
 	}
 	openFeeds = telemetry.Metric{
-		Name: "bodega_inventory_open_feeds", Help: "Feeds queued or running, in the tenant that was counted last.",
+		Name: "bodega_inventory_open_feeds", Help: "Feeds queued or running, in all tenants.",
 	}
 	sweptTotal = telemetry.Metric{
 		Name: "bodega_inventory_swept_feeds_total", Help: "Stored feeds that a sweep had to start.",

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -75,7 +76,8 @@ func (s *Service) Run(ctx context.Context, id tenant.ID) {
 	})
 	s.loop(ctx, &wg, "publish", s.cfg.PublishEvery, s.publishChanged)
 	s.loop(ctx, &wg, "rejudge", time.Minute, s.rejudgeDue)
-	s.loop(ctx, &wg, "gauges", 15*time.Second, s.measure)
+	s.loop(ctx, &wg, "expire", 10*time.Minute, s.expire)
+	s.loop(ctx, &wg, "gauges", 15*time.Second, func(ctx context.Context) error { return s.measure(ctx, id) })
 	wg.Wait()
 }
 
@@ -102,29 +104,54 @@ SELECT merchant_id, store_id, array_agg(item_id ORDER BY item_id) FROM (
 	if err != nil {
 		return fmt.Errorf("find items to judge again: %w", err)
 	}
+	var errs []error
 	for _, d := range stores {
-		u, err := s.synchronous(ctx, d.Key, CauseSchedule, fmt.Sprintf("sales of %d items began or ended", len(d.Items)), "schedule")
-		if err != nil {
-			return err
-		}
-		if _, err := s.complete(ctx, u, &chunk{IDs: d.Items}); err != nil {
-			return err
-		}
+		errs = append(errs, s.rejudge(ctx, d.Key, d.Items))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// measure sets the gauges that no event moves.
-func (s *Service) measure(ctx context.Context) error {
-	holds, err := s.store.countOpenHolds(ctx, "")
+// rejudge judges items of a store again whose time has come. Each is judged
+// once, also where its row can no longer stand.
+func (s *Service) rejudge(ctx context.Context, key StoreKey, items []string) error {
+	u, err := s.synchronous(ctx, key, CauseSchedule, fmt.Sprintf("sales of %d items began or ended", len(items)), "schedule")
 	if err != nil {
 		return err
 	}
-	feeds, err := s.store.openFeeds(ctx, s.now())
-	if err != nil {
+	_, err = s.complete(ctx, u, &chunk{IDs: items, Also: func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+UPDATE item SET rejudge_at = NULL
+WHERE merchant_id = $1 AND store_id = $2 AND item_id = ANY($3) AND rejudge_at <= $4`, key.Merchant, key.Store, items, u.Feed.SourceTime)
+		if err != nil {
+			return fmt.Errorf("mark %d items of store %s as judged: %w", len(items), key, err)
+		}
+		return nil
+	}})
+	return err
+}
+
+// waiting is what a tenant has open.
+type waiting struct{ holds, feeds int64 }
+
+// measure sets the gauges that no event moves, each the sum over tenants.
+func (s *Service) measure(ctx context.Context, id tenant.ID) error {
+	var now waiting
+	var err error
+	if now.holds, err = s.store.countOpenHolds(ctx, ""); err != nil {
 		return err
 	}
-	s.deps.Metrics.openHolds.Set(float64(holds))
-	s.deps.Metrics.openFeeds.Set(float64(len(feeds)))
+	if now.feeds, err = s.store.countOpenFeeds(ctx); err != nil {
+		return err
+	}
+	s.measured.Lock()
+	defer s.measured.Unlock()
+	s.measured.waiting[id] = now
+	var sum waiting
+	for _, w := range s.measured.waiting {
+		sum.holds += w.holds
+		sum.feeds += w.feeds
+	}
+	s.deps.Metrics.openHolds.Set(float64(sum.holds))
+	s.deps.Metrics.openFeeds.Set(float64(sum.feeds))
 	return nil
 }

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/inventory/guard"
 	"github.com/bodega-hq/bodega/internal/inventory/judge"
+	"github.com/bodega-hq/bodega/internal/platform/blob"
 	"github.com/bodega-hq/bodega/internal/platform/fault"
 	"github.com/bodega-hq/bodega/internal/platform/money"
 )
@@ -480,5 +482,168 @@ func TestFullDiskIsTold(t *testing.T) {
 	w.bucket.failOn(nil)
 	if f := w.run(receipt.Feed); f.Status != Done || f.Account.Applied != 3 {
 		t.Fatalf("feed is %s, account %+v", f.Status, f.Account)
+	}
+}
+
+// A merchant's stores may sell the same item by the piece and by weight.
+func TestMedianOfAnItemThatStoresSellByOtherMeasures(t *testing.T) {
+	w := newWorld(t)
+	byWeight := "item_id,name,unit,price,average_weight\nham,Ham,kg,12.00,\n"
+	w.send(submission{Store: "1"}, byWeight)
+	w.send(submission{Store: "2"}, byWeight)
+	w.send(submission{Store: "3"}, "item_id,name,unit,price,average_weight\nham,Ham,each,3.00,\n")
+	pool, err := w.service.store.pool(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, _, err := w.service.store.known(w.ctx, pool, StoreKey{"corner", "3"}, []string{"ham"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := known["ham"].Median; m.Price != 1200 || m.Stores != 2 {
+		t.Fatalf("median %+v, want that of the two stores that sell by weight", m)
+	}
+}
+
+func TestCatalogueTellsSizeAndUnitApart(t *testing.T) {
+	for _, c := range []struct{ unit, size, sold, whole string }{
+		{"g", "250", "", "250 g"},
+		{"ea", "6", "each", "6 ea"},
+		{"ko", "60.02 ko", "each", "60.02 ko"},
+		{"kg", "0.41 kg", "kg", "0.41 kg"},
+		{"KG", "", "kg", ""},
+		{"", "330 ml", "", "330 ml"},
+		{"crate", "", "", ""},
+	} {
+		if sold, whole := catalogUnit(c.unit, c.size); sold != c.sold || whole != c.whole {
+			t.Errorf("unit %q and size %q are sold %q in %q, want %q in %q", c.unit, c.size, sold, whole, c.sold, c.whole)
+		}
+	}
+}
+
+// What items rest on may change for an item that the store no longer lists.
+func TestDelistedItemsStayDelistedWhenJudgedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.send(submission{}, file(1, 50, "2.00"))
+	w.send(submission{}, file(2, 49, "2.00"))
+	if _, err := w.service.setSettings(w.ctx, StoreKey{"corner", "1"}, Settings{InflationBasisPoints: 1000}, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	if menu := w.menu("1"); len(menu) != 49 || menu["00002"] != 220 {
+		t.Fatalf("the menu has %d items, and 00002 at %d", len(menu), menu["00002"])
+	}
+	if it := w.item("1", "00001"); it.State.Shown() {
+		t.Fatal("an item that the newest full file leaves out is shown again")
+	}
+}
+
+// A sale price may be the only one that a row has.
+func TestSaleThatEndsAndLeavesNoPrice(t *testing.T) {
+	w := newWorld(t)
+	from, until := w.now(), w.now().Add(24*time.Hour)
+	w.send(submission{}, "item_id,name,price,sale_price,sale_period\n"+
+		fmt.Sprintf("a,A,,2.00,%s/%s\n", from.Format(time.RFC3339), until.Format(time.RFC3339))+
+		fmt.Sprintf("b,B,3.00,2.00,%s/%s\n", from.Format(time.RFC3339), until.Format(time.RFC3339)))
+	if menu := w.menu("1"); menu["a"] != 200 || menu["b"] != 200 {
+		t.Fatalf("on sale the menu is %v", menu)
+	}
+	w.pass(25 * time.Hour)
+	if err := w.service.rejudgeDue(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	menu := w.menu("1")
+	if _, shown := menu["a"]; shown || menu["b"] != 300 {
+		t.Fatalf("after the sale the menu is %v, want b at 3.00 only", menu)
+	}
+	units := w.units()
+	if err := w.service.rejudgeDue(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	a := w.item("1", "a")
+	if detail, _ := whyHidden(&a.State); !strings.Contains(detail, "sale is over") {
+		t.Fatalf("a is hidden because: %s", detail)
+	}
+	if again := w.units(); again != units {
+		t.Fatalf("judging again what is judged made %d more units of work", again-units)
+	}
+}
+
+// A new version of bodega may bring other presets; rows that were read with
+// the old ones are still read as they were.
+func TestRowsOutliveThePresetsThatReadThem(t *testing.T) {
+	w := newWorld(t)
+	pool, err := w.service.store.pool(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := KeepPresets(w.ctx, pool); err != nil {
+		t.Fatal(err)
+	}
+	const old = "name: bodega\nfields: {item_id: {column: code, required: true}, price: cost}\n"
+	parsed, err := feed.ParseMapping([]byte(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := string(refOf(&parsed))
+	if _, err := w.service.mappings.byVersion(w.ctx, "corner", ref); !errors.Is(err, ErrMappingUnknown) {
+		t.Fatalf("before it was kept: %v", err)
+	}
+	if err := keepPreset(w.ctx, pool, parsed.Version, []byte(old)); err != nil {
+		t.Fatal(err)
+	}
+	found, err := w.service.mappings.byVersion(w.ctx, "corner", ref)
+	if err != nil || found.Version != parsed.Version {
+		t.Fatalf("found %+v, error %v", found, err)
+	}
+	if err := KeepPresets(w.ctx, pool); err != nil {
+		t.Fatalf("the second time: %v", err)
+	}
+}
+
+func TestWhatNothingRefersToIsDeletedAWhileLater(t *testing.T) {
+	w := newWorld(t)
+	menuKey := func() string {
+		st, err := w.service.store.storeByKey(w.ctx, StoreKey{"corner", "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.MenuKey
+	}
+	exists := func(key string) bool {
+		_, err := w.bucket.Size(w.ctx, key)
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	expire := func() {
+		if err := w.service.expire(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := w.send(submission{}, file(1, 120, "2.00"))
+	parts, err := w.service.partOf(w.ctx, &first, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := menuKey()
+	w.send(submission{}, file(1, 120, "2.10"))
+	expire()
+	if !exists(old) || !exists(parts.SegmentKey) {
+		t.Fatal("what a reader may still be at is gone at once")
+	}
+	w.pass(2 * replacedFor)
+	expire()
+	expire() // a second time finds nothing to do
+	if exists(old) || exists(parts.SegmentKey) {
+		t.Fatal("a menu that was replaced, or the segment of a feed that has ended, is still there")
+	}
+	if got := w.menu("1"); len(got) != 120 || !exists(first.RawKey) {
+		t.Fatalf("the menu has %d items, or the file as it came is gone", len(got))
+	}
+	if story, err := w.service.explain(w.ctx, StoreKey{"corner", "1"}, "00001"); err != nil || len(story.Changes) != 2 {
+		t.Fatalf("the item's story is %+v, error %v", story, err)
 	}
 }

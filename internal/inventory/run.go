@@ -440,7 +440,7 @@ func (s *Service) enqueueAs(ctx context.Context, tx pgx.Tx, f *Feed, cause Cause
 // start starts a stored unit of work; one that cannot be started now is found
 // by the sweep.
 func (s *Service) start(ctx context.Context, id FeedID) {
-	if err := s.deps.Starter.StartFeed(ctx, id); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := s.deps.Starter.StartFeed(ctx, id); err != nil && !errors.Is(err, context.Canceled) {
 		s.deps.Logger.WarnContext(ctx, "start feed later", "feed_id", string(id), "error", err.Error())
 	}
 }
@@ -452,8 +452,12 @@ func (s *Service) sweep(ctx context.Context, olderThan time.Duration) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := s.deps.Starter.StartFeed(ctx, id); err != nil {
+		started, err := s.deps.Starter.StartFeed(ctx, id)
+		if err != nil {
 			return fmt.Errorf("start feed %s: %w", id, err)
+		}
+		if started {
+			s.deps.Metrics.swept.Inc()
 		}
 	}
 	return nil

@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/bodega-hq/bodega/internal/inventory/availability"
 	"github.com/bodega-hq/bodega/internal/inventory/price"
 	"github.com/bodega-hq/bodega/internal/platform/blob"
 	"github.com/bodega-hq/bodega/internal/platform/money"
+	"github.com/bodega-hq/bodega/internal/platform/tenant"
 )
 
 // Deps is what the inventory needs from its process.
@@ -31,8 +33,8 @@ type Deps struct {
 // Starter starts units of work.
 type Starter interface {
 	// StartFeed starts the workflow of a feed of the tenant in ctx, and does
-	// nothing where it runs or has ended already.
-	StartFeed(ctx context.Context, id FeedID) error
+	// nothing where it runs or has ended already: then started is false.
+	StartFeed(ctx context.Context, id FeedID) (started bool, err error)
 	// CancelFeed asks the workflow of a feed to end.
 	CancelFeed(ctx context.Context, id FeedID) error
 }
@@ -43,12 +45,18 @@ type Service struct {
 	deps     Deps
 	store    *store
 	mappings *mappings
+	measured struct {
+		sync.Mutex
+		waiting map[tenant.ID]waiting
+	}
 }
 
 // New assembles the inventory.
 func New(cfg Config, deps Deps) *Service {
 	s := &store{pools: deps.Pools}
-	return &Service{cfg: cfg, deps: deps, store: s, mappings: &mappings{store: s}}
+	service := &Service{cfg: cfg, deps: deps, store: s, mappings: &mappings{store: s}}
+	service.measured.waiting = map[tenant.ID]waiting{}
+	return service
 }
 
 // SetStarter gives the service its workflows, which need the service first.

@@ -101,9 +101,13 @@ func (s *Service) countSignalMetrics(signals []Signal, c signalCount) {
 	m.WithLabelValues("not_found").Add(float64(len(signals) - found))
 }
 
+// signalsKnownFor is how long a signal that comes again is known as a
+// repetition. What it counts for fades much sooner.
+const signalsKnownFor = 90 * 24 * time.Hour
+
 const insertSignals = `
-INSERT INTO signal (merchant_id, store_id, item_id, signal_id, found, at)
-SELECT $1, $2, n.i, n.s, n.f, n.t FROM unnest($3::text[], $4::text[], $5::bool[], $6::timestamptz[]) AS n (i, s, f, t)
+INSERT INTO signal (merchant_id, store_id, item_id, signal_id, found, at, expires_at)
+SELECT $1, $2, n.i, n.s, n.f, n.t, $7 FROM unnest($3::text[], $4::text[], $5::bool[], $6::timestamptz[]) AS n (i, s, f, t)
 WHERE EXISTS (SELECT 1 FROM item WHERE item.merchant_id = $1 AND item.store_id = $2 AND item.item_id = n.i)
 ON CONFLICT (merchant_id, store_id, item_id, signal_id) DO NOTHING
 RETURNING item_id, signal_id`
@@ -123,7 +127,7 @@ func (s *store) countSignals(ctx context.Context, tx pgx.Tx, key StoreKey, signa
 		}
 		items[i], ids[i], found[i], at[i] = sg.Item, sg.ID, sg.Found, sg.At
 	}
-	rows, err := tx.Query(ctx, insertSignals, key.Merchant, key.Store, items, ids, found, at)
+	rows, err := tx.Query(ctx, insertSignals, key.Merchant, key.Store, items, ids, found, at, now.Add(signalsKnownFor))
 	if err != nil {
 		return signalCount{}, fmt.Errorf("keep %d signals of store %s: %w", len(signals), key, err)
 	}

@@ -266,6 +266,22 @@ ORDER BY applied_at DESC LIMIT 1`, merchant, name, version).Scan(&yaml)
 	return yaml, true, nil
 }
 
+// presetYAML reads a preset of this or an earlier version of bodega.
+func (s *store) presetYAML(ctx context.Context, version string) (yaml []byte, ok bool, err error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	err = pool.QueryRow(ctx, `SELECT yaml FROM preset_version WHERE version LIKE $1 || '%' LIMIT 1`, version).Scan(&yaml)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read preset %s: %w", version, err)
+	}
+	return yaml, true, nil
+}
+
 const selectProducts = `
 SELECT gtin, name, brand, category, unit, size, average_weight, version FROM product WHERE gtin = ANY($1)`
 

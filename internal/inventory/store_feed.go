@@ -276,7 +276,11 @@ WHERE feed_id = $1`, id, status, reason, now, a.RowsRead, a.Applied, a.Unchanged
 		if err != nil {
 			return fmt.Errorf("finish feed %s: %w", id, err)
 		}
-		return nil
+		var segments []string
+		for i := range parts {
+			segments = append(segments, parts[i].SegmentKey)
+		}
+		return s.expireObjects(ctx, tx, segments, now)
 	})
 	if err != nil {
 		return Feed{}, err
@@ -350,6 +354,18 @@ SELECT feed_id FROM feed WHERE status IN ('queued', 'running') AND submitted_at 
 		return nil, fmt.Errorf("list open feeds: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[FeedID])
+}
+
+func (s *store) countOpenFeeds(ctx context.Context) (int64, error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	if err := pool.QueryRow(ctx, `SELECT count(*) FROM feed WHERE status IN ('queued', 'running')`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count open feeds: %w", err)
+	}
+	return n, nil
 }
 
 // A unit gets the fence of a store when no other holds it and none that was

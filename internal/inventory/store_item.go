@@ -273,14 +273,16 @@ SELECT merchant_id, store_id, count(*) FROM item WHERE state->>'gtin' = ANY($1) 
 	return found, nil
 }
 
+// An item that some stores sell by another measure has the median of the
+// measure that most of them sell it by.
 const refreshMedians = `
 INSERT INTO item_median (merchant_id, item_id, price_minor, per, stores)
-SELECT $1, item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY minor), per, count(*) FROM (
+SELECT DISTINCT ON (item_id) $1, item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY minor), per, count(*) FROM (
   SELECT item_id, (state->'price'->>'minor')::int8 AS minor, coalesce((state->'price'->>'per')::int8, 0) AS per
   FROM item WHERE merchant_id = $1 AND state->'price'->>'minor' IS NOT NULL AND coalesce(state->>'hidden', '') <> 'delisted'
 ) AS priced
 GROUP BY item_id, per
-ORDER BY item_id, count(*), per DESC
+ORDER BY item_id, count(*) DESC, per
 ON CONFLICT (merchant_id, item_id) DO UPDATE SET price_minor = excluded.price_minor, per = excluded.per, stores = excluded.stores`
 
 // claimMedians says whether the medians of a merchant are due, and takes the
@@ -453,15 +455,24 @@ func (s *store) flipMenu(ctx context.Context, key StoreKey, from int64, objectKe
 	}
 	flipped := false
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-UPDATE store SET menu_version = $3 + 1, menu_key = $4, menu_at = $5, items = $6, shown = $7, hidden = $8
-WHERE merchant_id = $1 AND store_id = $2 AND menu_version = $3`,
-			key.Merchant, key.Store, from, objectKey, now, counts.Items, counts.Shown, counts.Hidden)
+		var replaced string
+		err := tx.QueryRow(ctx, `
+SELECT menu_key FROM store WHERE merchant_id = $1 AND store_id = $2 AND menu_version = $3 FOR UPDATE`,
+			key.Merchant, key.Store, from).Scan(&replaced)
+		if flipped = err == nil; errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
 		if err != nil {
+			return fmt.Errorf("read menu pointer of store %s: %w", key, err)
+		}
+		if _, err := tx.Exec(ctx, `
+UPDATE store SET menu_version = $3 + 1, menu_key = $4, menu_at = $5, items = $6, shown = $7, hidden = $8
+WHERE merchant_id = $1 AND store_id = $2`,
+			key.Merchant, key.Store, from, objectKey, now, counts.Items, counts.Shown, counts.Hidden); err != nil {
 			return fmt.Errorf("flip menu of store %s: %w", key, err)
 		}
-		if flipped = tag.RowsAffected() == 1; !flipped {
-			return nil
+		if err := s.expireObjects(ctx, tx, []string{replaced}, now); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `
 UPDATE store_fence SET published = greatest(published, $3) WHERE merchant_id = $1 AND store_id = $2`, key.Merchant, key.Store, writes); err != nil {

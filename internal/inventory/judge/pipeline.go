@@ -238,8 +238,8 @@ func (c *chunk) decide(w *work) {
 	if c.in.Predictor != nil {
 		next.Percent = percent(w.guess.Probability, w.known.State)
 	}
-	if next.Hidden == HiddenDelisted && c.in.Kind != feed.KindAvailability {
-		next.Hidden = Visible // a row that describes the item lists it again
+	if next.Hidden == HiddenDelisted && c.in.Cause == Arrived && c.in.Kind != feed.KindAvailability {
+		next.Hidden = Visible // a row that arrives and describes the item lists it again
 	}
 	c.scratch = next.settle(c.scratch)
 
@@ -307,6 +307,11 @@ func (c *chunk) price(w *work, next *State) bool {
 	w.proposed, w.priced = price.Effective(&w.item, &c.in.Settings, c.in.Now)
 	switch w.priced.Rule {
 	case price.NoPrice:
+		if c.in.Cause != Arrived {
+			// The sale that was its only price is over: nothing is left to show.
+			next.Price = price.Priced{Currency: c.in.Settings.Currency}
+			return true
+		}
 		c.reject(w, feed.Price, NoPrice, "is empty and so is every other price that holds now", "send the price that a customer pays")
 		return false
 	case price.OutOfRange:

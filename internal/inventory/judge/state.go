@@ -21,7 +21,7 @@ type Hidden string
 const (
 	Visible         Hidden = ""
 	HiddenDelisted  Hidden = "delisted"      // absent from a full file
-	HiddenNoPrice   Hidden = "no_good_price" // its only price is held or was discarded
+	HiddenNoPrice   Hidden = "no_good_price" // its only price is held, was discarded, or was that of a sale that is over
 	HiddenMerchant  Hidden = "merchant_out_of_stock"
 	HiddenPredicted Hidden = "predicted_out_of_stock"
 )

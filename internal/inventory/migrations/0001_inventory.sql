@@ -58,6 +58,13 @@ CREATE TABLE mapping (
   PRIMARY KEY (merchant_id, name, version)
 );
 
+-- Every version of bodega's own profiles that has run here, since rows name
+-- the version that they are read with and outlive it.
+CREATE TABLE preset_version (
+  version text NOT NULL PRIMARY KEY,
+  yaml    bytea NOT NULL
+);
+
 -- The catalogue: one product per GTIN, for all merchants.
 CREATE TABLE product (
   gtin           int8 NOT NULL PRIMARY KEY,
@@ -217,6 +224,15 @@ CREATE TABLE item_median (
   PRIMARY KEY (merchant_id, item_id)
 );
 
+-- Objects that nothing refers to any more: a menu that another has replaced,
+-- the segments of a feed that has ended. Readers may still be at them, so that
+-- they are deleted a while later.
+CREATE TABLE object_expiry (
+  object_key text NOT NULL PRIMARY KEY,
+  due_at     timestamptz NOT NULL
+);
+CREATE INDEX object_expiry_due ON object_expiry (due_at);
+
 -- Shoppers' signals, each once, and their recency-weighted counts: per item
 -- and store, per item over all stores (store_id ''), per category and store.
 CREATE TABLE signal (
@@ -226,8 +242,11 @@ CREATE TABLE signal (
   signal_id   text NOT NULL,
   found       bool NOT NULL,
   at          timestamptz NOT NULL,
+  -- Until when a repetition of the signal is known as one.
+  expires_at  timestamptz NOT NULL,
   PRIMARY KEY (merchant_id, store_id, item_id, signal_id)
 );
+CREATE INDEX signal_expires ON signal (expires_at);
 
 CREATE TABLE signal_count (
   merchant_id text NOT NULL,
