@@ -73,8 +73,12 @@ type place struct {
 // midpoints stay finite.
 const largestInfinite = 1e308
 
-// mostCells bounds a LibSVM file's dense form: 2 GiB of numbers.
-const mostCells = 1 << 28
+// mostCells bounds a LibSVM file's dense form, 2 GiB of numbers, and mostFeatures
+// its width, so that a short line does not ask for all of that.
+const (
+	mostCells    = 1 << 28
+	mostFeatures = 1 << 20
+)
 
 // Parse reads a whole file.
 func Parse(content []byte, header Header) (*Table, error) {
@@ -305,6 +309,8 @@ func (t *Table) parseSparse() error {
 				return fmt.Errorf("%w: line %d: %q belongs to ranking, which is not supported", ErrFormat, line, field)
 			case err != nil || !ok || value == "" || column < 0:
 				return fmt.Errorf("%w: line %d: %q is not number:value", ErrFormat, line, field)
+			case column >= mostFeatures:
+				return fmt.Errorf("%w: line %d: feature %d is beyond the %d that fit", ErrFormat, line, column, mostFeatures)
 			case seen[int(column)]:
 				return fmt.Errorf("%w: line %d: feature %d appears twice", ErrFormat, line, column)
 			}
