@@ -138,7 +138,7 @@ func newHTTP(c *health.Check, env *Env) (Check, error) {
 		h.probe.MaxLatency = c.HTTP.MaxLatency.Duration
 	}
 	if c.HTTP.BodyMatches != "" {
-		if h.probe.BodyMatches, err = regexp.Compile(c.HTTP.BodyMatches); err != nil {
+		if h.probe.BodyMatches, err = compilePattern(c.HTTP.BodyMatches); err != nil {
 			return nil, fmt.Errorf("bodyMatches: %w", err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/platform/probe"
 )
 
 // outputRead is how much of a command's output a pattern sees.
@@ -96,7 +97,7 @@ func newPodExec(c *health.Check, env *Env) (Check, error) {
 		}
 	}
 	if p.spec.OutputMatches != "" {
-		if p.output, err = regexp.Compile(p.spec.OutputMatches); err != nil {
+		if p.output, err = compilePattern(p.spec.OutputMatches); err != nil {
 			return nil, fmt.Errorf("outputMatches: %w", err)
 		}
 	}
@@ -200,8 +201,14 @@ func (p *podExec) judge(ctx context.Context, doing string, err error, stdout []b
 	if code != p.want {
 		return failure("%s: exit code %d, want %d", doing, code, p.want)
 	}
-	if p.output != nil && !p.output.Match(stdout) {
-		return failure("%s: exit code %d, but the output does not match %q", doing, code, p.output)
+	if p.output != nil {
+		matched, err := probe.Match(ctx, p.output, stdout)
+		switch {
+		case err != nil:
+			return Errorf("%s: exit code %d, but %d bytes of output take too long to match %q", doing, code, len(stdout), p.output)
+		case !matched:
+			return failure("%s: exit code %d, but the output does not match %q", doing, code, p.output)
+		}
 	}
 	return success("%s: exit code %d", doing, code)
 }

@@ -133,7 +133,7 @@ func (r *resourceCheck) Run(ctx context.Context) Outcome {
 		case err != nil:
 			return apiError("get "+r.describe(r.spec.Namespace, r.spec.Name), err)
 		}
-		if out := r.judge(object); out.Result != health.Success {
+		if out := r.judge(ctx, object); out.Result != health.Success {
 			return out
 		}
 		return success("%s is as expected", r.describe(r.spec.Namespace, r.spec.Name))
@@ -157,7 +157,7 @@ func (r *resourceCheck) list(ctx context.Context) Outcome {
 		}
 		for i := range list.Items {
 			count++
-			out := r.judge(&list.Items[i])
+			out := r.judge(ctx, &list.Items[i])
 			if out.Result == health.Success {
 				continue
 			}
@@ -182,7 +182,7 @@ func (r *resourceCheck) list(ctx context.Context) Outcome {
 	return success("%d %s objects are as expected", count, r.gvk.Kind)
 }
 
-func (r *resourceCheck) judge(object *unstructured.Unstructured) Outcome {
+func (r *resourceCheck) judge(ctx context.Context, object *unstructured.Unstructured) Outcome {
 	name := r.describe(object.GetNamespace(), object.GetName())
 	if r.spec.Ready {
 		if out := judgeReady(name, object); out.Result != health.Success {
@@ -190,7 +190,7 @@ func (r *resourceCheck) judge(object *unstructured.Unstructured) Outcome {
 		}
 	}
 	for i := range r.conditions {
-		holds, why, err := r.conditions[i].holds(object.Object)
+		holds, why, err := r.conditions[i].holds(ctx, object.Object)
 		if err != nil {
 			return Errorf("%s: %v", name, err)
 		}

@@ -30,7 +30,7 @@ const (
 )
 
 // Result of one run. Message is one line and holds neither a secret nor a part
-// of a body: only status codes, names, and the error texts of gRPC.
+// of what the target sent: only status codes, names, and this side's errors.
 type Result struct {
 	Verdict Verdict
 	Message string
