@@ -171,6 +171,21 @@ func awaitWebhook(t *testing.T) {
 	})
 }
 
+// awaitSettled waits until specs that are created are surely reviewed.
+func awaitSettled(t *testing.T) {
+	t.Helper()
+	eventually(t, func() string {
+		var config admissionregistrationv1.ValidatingWebhookConfiguration
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "bodega-operator"}, &config); err != nil {
+			return err.Error()
+		}
+		if age := time.Since(config.CreationTimestamp.Time); age < 7*time.Second {
+			return "the webhook is new"
+		}
+		return ""
+	})
+}
+
 func TestInstalledOperator(t *testing.T) {
 	for _, ns := range []string{operatorNamespace, "opted", "other"} {
 		namespace(t, ns)
@@ -186,6 +201,7 @@ func TestInstalledOperator(t *testing.T) {
 	routeWebhook(t, cfg.WebhookPort)
 	operateWith(t, serviceAccount(t), cfg)
 	awaitWebhook(t)
+	awaitSettled(t)
 
 	pod(t, "opted", "db-1", map[string]string{"app": "db"}, "logger")
 	if err := cluster.Client.Create(t.Context(), &corev1.Secret{
@@ -367,7 +383,6 @@ func TestUnreviewedSpec(t *testing.T) {
 	}
 
 	// The webhook comes later, and the spec is still nobody's.
-	time.Sleep(1100 * time.Millisecond) // creation times are whole seconds
 	install(t, render(t))
 	cfg := testConfig()
 	cfg.Namespace, cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = operatorNamespace, "self-signed", "127.0.0.1", freePort(t)
@@ -383,6 +398,7 @@ func TestUnreviewedSpec(t *testing.T) {
 	}
 	anew := parseSpec(t, "early", "interval: 1s")
 	anew.Spec.Checks = early.Spec.Checks
+	awaitSettled(t)
 	eventually(t, func() string {
 		if err := cluster.Client.Create(t.Context(), anew); err != nil {
 			return err.Error()
