@@ -171,6 +171,28 @@ func awaitWebhook(t *testing.T) {
 	})
 }
 
+// The chart grants secrets, logs and commands by opt-in alone.
+func TestChartRefusesSensitiveResourceRules(t *testing.T) {
+	assets, err := kubetest.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rules, refused := range map[string]bool{
+		`[{"apiGroups":[""],"resources":["configmaps","secrets"]}]`: true,
+		`[{"apiGroups":["*"],"resources":["*"]}]`:                   true,
+		`[{"apiGroups":["","apps"],"resources":["pods/log"]}]`:      true,
+		`[{"apiGroups":[""],"resources":["*/exec"]}]`:               true,
+		`[{"apiGroups":[""],"resources":["configmaps","nodes"]}]`:   false,
+		`[{"apiGroups":["argoproj.io"],"resources":["*"]}]`:         false,
+	} {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(assets, "helm"), "template", "test", deployFile("chart"), "--set-json", "resourceRules="+rules)
+		out, err := cmd.CombinedOutput()
+		if refused != (err != nil) || refused && !strings.Contains(string(out), "granted by optIn") {
+			t.Errorf("%s: %v\n%.300s", rules, err, out)
+		}
+	}
+}
+
 // awaitSettled waits until specs that are created are surely reviewed.
 func awaitSettled(t *testing.T) {
 	t.Helper()

@@ -252,6 +252,35 @@ func TestHangingCheck(t *testing.T) {
 	})
 }
 
+// What is due and has not begun shows: waiting for a slot, or for its target.
+func TestOverdueShows(t *testing.T) {
+	for name, opts := range map[string]Options{"slots": {Concurrency: 1}, "target": {PerTarget: 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := func(ctx context.Context) check.Outcome {
+					<-ctx.Done()
+					return check.Outcome{Result: health.Failure}
+				}
+				first, second := definition("first", slow), definition("second", slow)
+				first.Target, second.Target = "same", "same"
+				first.Interval, first.Timeout = time.Hour, time.Minute
+				second.Interval, second.Timeout = time.Hour, time.Minute
+				e, stop := start(t, newNotes(), opts)
+				apply(t, e, Spec{Name: "s", Checks: []Check{first, second}})
+				time.Sleep(40 * time.Second)
+				if p := e.Progress(); p.Overdue < 35*time.Second || p.Running != 1 || p.SinceTick > 2*time.Second {
+					t.Errorf("progress %+v", p)
+				}
+				time.Sleep(3 * time.Minute)
+				if p := e.Progress(); p.Overdue > 0 {
+					t.Errorf("progress after both ran: %+v", p)
+				}
+				stop()
+			})
+		})
+	}
+}
+
 func TestPanicIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, stop := start(t, newNotes(), Options{})

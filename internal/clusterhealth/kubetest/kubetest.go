@@ -39,8 +39,6 @@ type Options struct {
 	Logs map[string]string
 	// Dir for state and logs of the processes; a temporary one where empty.
 	Dir string
-	// KubeletPort that kwok serves on; a free one where zero.
-	KubeletPort int
 }
 
 // Cluster is a running control plane.
@@ -142,19 +140,16 @@ func (c *Cluster) startControllers(assets string) error {
 		return err
 	}
 	return c.spawn(filepath.Join(assets, "kube-controller-manager"),
-		"--kubeconfig="+c.Kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
+		"--kubeconfig="+c.Kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--concurrent-gc-syncs=20", "--controllers=garbage-collector-controller,namespace-controller,deployment-controller,"+
 			"replicaset-controller,statefulset-controller,daemonset-controller,serviceaccount-controller,cronjob-controller,job-controller",
 		"--kube-api-qps=200", "--kube-api-burst=400")
 }
 
 func (c *Cluster) startKwok(assets string, opts Options) error {
-	port := opts.KubeletPort
-	if port == 0 {
-		var err error
-		if port, err = freePort(); err != nil {
-			return err
-		}
+	port, err := freePort()
+	if err != nil {
+		return err
 	}
 	var rules strings.Builder
 	rules.WriteString("apiVersion: kwok.x-k8s.io/v1alpha1\nkind: ClusterExec\nmetadata: {name: all}\nspec: {execs: [{local: {}}]}\n")
@@ -171,7 +166,7 @@ func (c *Cluster) startKwok(assets string, opts Options) error {
 	return c.spawn(filepath.Join(assets, "kwok"),
 		"--kubeconfig="+c.Kubeconfig, "--manage-all-nodes=true",
 		"--config="+filepath.Join(assets, "kwok.yaml"), "--config="+rulesFile,
-		"--node-name=localhost", "--node-ip=127.0.0.1", fmt.Sprintf("--node-port=%d", port))
+		"--node-name=localhost", "--node-ip=127.0.0.1", "--node-port="+port)
 }
 
 // spawn starts a process that ends with this one, and writes what it says to a
@@ -240,11 +235,21 @@ func (c *Cluster) Stop() error {
 	return err
 }
 
-func freePort() (int, error) {
+// FreeAddress is an address on loopback that nobody listened on a moment ago.
+func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+		return "", fmt.Errorf("find a free port: %w", err)
 	}
 	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener.Addr().String(), nil
+}
+
+func freePort() (string, error) {
+	address, err := FreeAddress()
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(address)
+	return port, err
 }
