@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -50,6 +51,7 @@ type Cluster struct {
 
 	env       *envtest.Environment
 	processes []*process
+	logs      []*os.File
 	ownsDir   bool
 }
 
@@ -107,6 +109,18 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	api := c.env.ControlPlane.GetAPIServer().Configure()
 	// Bodies of hundreds of tests' worth of events are not worth their space.
 	api.Append("event-ttl", "10m")
+	apiServer, etcd := c.env.ControlPlane.GetAPIServer(), &envtest.Etcd{}
+	c.env.ControlPlane.Etcd = etcd
+	for name, out := range map[string][]*io.Writer{
+		"kube-apiserver": {&apiServer.Out, &apiServer.Err}, "etcd": {&etcd.Out, &etcd.Err},
+	} {
+		log, err := os.Create(filepath.Join(c.Dir, name+".log"))
+		if err != nil {
+			return nil, errors.Join(err, c.Stop())
+		}
+		c.logs = append(c.logs, log)
+		*out[0], *out[1] = log, log
+	}
 	if c.Config, err = c.env.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the control plane: %w", err), c.Stop())
 	}
@@ -228,6 +242,9 @@ func (c *Cluster) Stop() error {
 	var err error
 	if c.env != nil {
 		err = c.env.Stop()
+	}
+	for _, log := range c.logs {
+		log.Close()
 	}
 	if c.ownsDir {
 		err = errors.Join(err, os.RemoveAll(c.Dir))

@@ -244,7 +244,7 @@ func TestHTTPSlowExpression(t *testing.T) {
 
 func TestMetadataIsOutOfReach(t *testing.T) {
 	d := &Dialer{Deny: MetadataRanges()}
-	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:80"} {
+	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:80", "[::ffff:169.254.169.254]:80", "[64:ff9b::a9fe:a9fe]:80", "168.63.129.16:80"} {
 		if err := d.control("tcp", address, nil); err == nil {
 			t.Errorf("%s can be dialled", address)
 		}
