@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,72 @@ func TestChartRefusesSensitiveResourceRules(t *testing.T) {
 	}
 }
 
+// With everything switched on, what the chart renders fits together, and the
+// operator understands the arguments it is started with.
+func TestChartVariants(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		values []string
+		args   string
+		kinds  []string
+	}{
+		{"defaults", nil, "--webhook=self-signed", []string{"Deployment", "PodDisruptionBudget", "ValidatingWebhookConfiguration", "ClusterRole", "Role"}},
+		{"no webhook", []string{"webhook.enabled=false"}, "--webhook=off", []string{"Deployment"}},
+		{
+			"everything", []string{
+				"webhook.certManager=true", "prometheusRule.enabled=true", "serviceMonitor.enabled=true", "dashboards.enabled=true",
+				`denyCIDRs=["10.0.0.0/8"]`, `extraArgs=["--per-target=2"]`, "replicas=3",
+			}, "--webhook=files", []string{"Certificate", "Issuer", "PrometheusRule", "ServiceMonitor", "ConfigMap"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			byKind := map[string]*unstructured.Unstructured{}
+			for _, object := range render(t, tt.values...) {
+				byKind[object.GetKind()] = object
+			}
+			for _, kind := range tt.kinds {
+				if byKind[kind] == nil {
+					t.Errorf("no %s", kind)
+				}
+			}
+			if tt.name == "no webhook" && byKind["ValidatingWebhookConfiguration"] != nil {
+				t.Error("specs would wait for a webhook that nobody serves")
+			}
+			containers, _, err := unstructured.NestedSlice(byKind["Deployment"].Object, "spec", "template", "spec", "containers")
+			if err != nil || len(containers) != 1 {
+				t.Fatalf("containers: %v, %v", containers, err)
+			}
+			args, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+			if err != nil || !slices.Contains(args, tt.args) {
+				t.Fatalf("arguments %v, %v", args, err)
+			}
+			path, err := binary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// It comes as far as to look for its cluster.
+			cmd := exec.CommandContext(t.Context(), path, args...)
+			cmd.Env = append(os.Environ(), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "find a cluster") {
+				t.Errorf("%v: %v: %s", args, err, out)
+			}
+			if certificate := byKind["Certificate"]; certificate != nil {
+				secret, _, _ := unstructured.NestedString(certificate.Object, "spec", "secretName")
+				names, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "dnsNames")
+				volumes, _, _ := unstructured.NestedSlice(byKind["Deployment"].Object, "spec", "template", "spec", "volumes")
+				mounted, _, _ := unstructured.NestedString(volumes[0].(map[string]any), "secret", "secretName")
+				if secret == "" || secret != mounted || !slices.Equal(names, []string{"bodega-operator-webhook." + operatorNamespace + ".svc"}) {
+					t.Errorf("certificate for %v in secret %q, mounted is %q", names, secret, mounted)
+				}
+				from := byKind["ValidatingWebhookConfiguration"].GetAnnotations()["cert-manager.io/inject-ca-from"]
+				if from != certificate.GetNamespace()+"/"+certificate.GetName() {
+					t.Errorf("the authority is injected from %q", from)
+				}
+			}
+		})
+	}
+}
+
 // awaitSettled waits until specs that are created are surely reviewed.
 func awaitSettled(t *testing.T) {
 	t.Helper()
@@ -283,7 +350,7 @@ func TestInstalledOperator(t *testing.T) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}
 				if err == nil {
-					t.Cleanup(func() { cluster.Client.Delete(context.Background(), spec) })
+					t.Cleanup(func() { _ = cluster.Client.Delete(context.Background(), spec) }) // the test has failed already
 				}
 				return
 			}

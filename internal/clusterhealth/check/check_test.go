@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/util/exec"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/logstream"
 )
 
 // A table row for each type, and a type for each table row.
@@ -102,5 +104,46 @@ func TestSensitive(t *testing.T) {
 		if got := tt.access.Sensitive(); got != tt.want {
 			t.Errorf("%s: %v", tt.access, got)
 		}
+	}
+}
+
+// A log that grows faster than it can be searched says nothing about the
+// present, and that it says.
+func TestLateLogsAreErrors(t *testing.T) {
+	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		late time.Duration
+		want health.Result // nothing where the count can be trusted
+	}{
+		{"in time", 30 * time.Second, ""},
+		{"late", 2 * time.Minute, health.Error},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			open := func(ctx context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
+				if !follow {
+					return io.NopCloser(strings.NewReader(begin.Format(time.RFC3339Nano) + " a line\n")), nil
+				}
+				reader, writer := io.Pipe()
+				context.AfterFunc(ctx, func() { _ = writer.Close() })
+				return reader, nil
+			}
+			f := &follower{Follower: &logstream.Follower{
+				Open: open, Match: func([]byte) bool { return false }, Since: begin.Add(-time.Minute), Idle: time.Minute,
+				Backoff: time.Second, MaxBackoff: time.Second, Now: func() time.Time { return begin.Add(tt.late) },
+			}}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				f.Run(ctx)
+			}()
+			out := awaitCaughtUp(t.Context(), []*follower{f})
+			if got := out; (tt.want == "") != (got == nil) || got != nil && got.Result != tt.want {
+				t.Errorf("outcome %+v, want %q", got, tt.want)
+			}
+			cancel()
+			<-ended
+		})
 	}
 }

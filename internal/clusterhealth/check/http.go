@@ -67,7 +67,7 @@ func validateHTTP(c *health.Check, at *field.Path) field.ErrorList {
 		errs = append(errs, field.NotSupported(at.Child("method"), h.Method, []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}))
 	}
 	errs = append(errs, tooLong(h.Body, at.Child("body"), 8192)...)
-	if h.Body != "" && h.Method != "POST" && h.Method != "PUT" && h.Method != "PATCH" {
+	if h.Body != "" && h.Method != http.MethodPost && h.Method != http.MethodPut && h.Method != http.MethodPatch {
 		errs = append(errs, field.Invalid(at.Child("body"), "", "only POST, PUT and PATCH send a body"))
 	}
 	if len(h.Headers) > 16 {

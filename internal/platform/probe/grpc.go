@@ -68,7 +68,7 @@ func (p *GRPC) run(ctx context.Context, start time.Time) Result {
 	if err != nil {
 		return Result{Verdict: Broken, Message: fmt.Sprintf("%s: %v", doing, err)}
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // what was asked has been answered
 
 	resp, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: p.Service})
 	if err != nil {

@@ -72,7 +72,7 @@ func run(ctx context.Context) (err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	go func() { _ = server.Serve(web) }() // ends with the command
-	defer server.Close()
+	defer func() { _ = server.Close() }() // it ends with the command
 	if err := populate(ctx, cluster.Client, web.Addr().String()); err != nil {
 		return err
 	}
