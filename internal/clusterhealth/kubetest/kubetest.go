@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -52,6 +53,7 @@ type Cluster struct {
 	env       *envtest.Environment
 	processes []*process
 	logs      []*os.File
+	reaper    *exec.Cmd
 	ownsDir   bool
 }
 
@@ -142,10 +144,41 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if opts.Kwok {
 		err = errors.Join(err, c.startKwok(assets, opts))
 	}
+	err = errors.Join(err, c.startReaper(assets))
 	if err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
+}
+
+// startReaper starts a shell that ends the processes of the cluster when this
+// one ends without Stop: by a signal, a test's timeout, a panic. It waits for
+// the end of its input, which this process holds open.
+func (c *Cluster) startReaper(assets string) error {
+	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=,args=").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil // a courtesy, which a machine without ps goes without
+	}
+	if err != nil {
+		return fmt.Errorf("list processes: %w", err)
+	}
+	args := []string{"-c", `read -r _; kill -KILL "$@" 2>/dev/null`, "reaper"}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) > 2 && fields[1] == strconv.Itoa(os.Getpid()) && strings.HasPrefix(fields[2], assets+"/") {
+			args = append(args, fields[0])
+		}
+	}
+	reaper := exec.Command("sh", args...)
+	reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if _, err := reaper.StdinPipe(); err != nil {
+		return err
+	}
+	if err := reaper.Start(); err != nil {
+		return fmt.Errorf("start the reaper: %w", err)
+	}
+	c.reaper = reaper
+	return nil
 }
 
 func (c *Cluster) startControllers(assets string) error {
@@ -183,8 +216,7 @@ func (c *Cluster) startKwok(assets string, opts Options) error {
 		"--node-name=localhost", "--node-ip=127.0.0.1", "--node-port="+port)
 }
 
-// spawn starts a process that ends with this one, and writes what it says to a
-// file of its name.
+// spawn starts a process and writes what it says to a file of its name.
 func (c *Cluster) spawn(path string, args ...string) error {
 	name := filepath.Base(path)
 	log, err := os.Create(filepath.Join(c.Dir, name+".log"))
@@ -228,6 +260,10 @@ func (c *Cluster) UserConfig(ctx context.Context, name string, rules []rbacv1.Po
 
 // Stop ends everything and removes what Start made.
 func (c *Cluster) Stop() error {
+	if c.reaper != nil {
+		_ = c.reaper.Process.Kill()
+		_ = c.reaper.Wait() // it ends by the signal
+	}
 	for _, p := range c.processes {
 		// Each leads a process group of its own, which dies whole.
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
