@@ -160,6 +160,8 @@ func TestPodExec(t *testing.T) {
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", "")), health.Success, "in 1 pods")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", ", pods: All")), health.Success, "in 2 pods")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", ", expectedExitCode: 3")), health.Failure, "exit code 0, want 3")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "exit 3", ", expectedExitCode: 3")), health.Success, "exited with 3")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "exit 2", "")), health.Failure, "exit code 2, want 0")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "echo accepting", ", outputMatches: '^accepting'")), health.Success, "")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "echo hunter2", ", outputMatches: '^accepting'")), health.Failure, "does not match")
 

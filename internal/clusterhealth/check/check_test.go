@@ -78,6 +78,8 @@ func TestExitCodes(t *testing.T) {
 		{"zero", t.Context(), 0, nil, health.Success, "exit code 0"},
 		{"other", t.Context(), 0, three, health.Failure, "exit code 3, want 0"},
 		{"wanted", t.Context(), 3, three, health.Success, "exit code 3"},
+		{"simulated", t.Context(), 0, errors.New("Internal error occurred: error executing command in container: cmd wait: sh -c exit 7: exit status 7"), health.Failure, "exit code 7, want 0"},
+		{"runtime", t.Context(), 0, errors.New("Internal error occurred: error executing command in container: exec failed: exit status 1: unknown"), health.Error, "exec failed"},
 		{"timeout", ended, 0, context.Canceled, health.Failure, "had not ended"},
 		{"not run", t.Context(), 0, errors.New("container not found"), health.Error, "container not found"},
 	} {

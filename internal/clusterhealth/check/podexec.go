@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -188,14 +189,12 @@ func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
 // wanted, or not at all, is the target's failure; one that could not be run
 // says nothing of the target.
 func (p *podExec) judge(ctx context.Context, doing string, err error, stdout []byte) Outcome {
-	code := 0
-	var exit exec.CodeExitError
+	code, ended := exitCode(err)
 	switch {
-	case errors.As(err, &exit):
-		code = exit.Code
+	case ended:
 	case ctx.Err() != nil:
 		return failure("%s: had not ended at the timeout", doing)
-	case err != nil:
+	default:
 		return apiError(doing, err)
 	}
 	if code != p.want {
@@ -211,6 +210,27 @@ func (p *podExec) judge(ctx context.Context, doing string, err error, stdout []b
 		}
 	}
 	return success("%s: exit code %d", doing, code)
+}
+
+// simulatedExit is how the simulated nodes of kwok tell the exit code of a
+// command: they do not pass it on as a node does.
+var simulatedExit = regexp.MustCompile(`error executing command in container: cmd wait: .*: exit status (\d{1,3})$`)
+
+// exitCode is the exit code of a command; ok is false if it has not ended or
+// never began.
+func exitCode(err error) (code int, ok bool) {
+	if err == nil {
+		return 0, true
+	}
+	var exit exec.CodeExitError
+	if errors.As(err, &exit) {
+		return exit.Code, true
+	}
+	if found := simulatedExit.FindStringSubmatch(err.Error()); found != nil {
+		code, err := strconv.Atoi(found[1])
+		return code, err == nil
+	}
+	return 0, false
 }
 
 // capped keeps the first bytes written to it and drops the rest, so that a
