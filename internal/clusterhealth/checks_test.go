@@ -197,13 +197,25 @@ func TestLogGrep(t *testing.T) {
 	awaitOutcome(t, c, health.Success, "0 lines")
 
 	// Streaming: lines that come later count without being read again.
-	streaming := compile(t, e, fmt.Sprintf(definition, "8s"))
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		streaming.(check.Streaming).Stream(ctx)
-	}()
+	stream := func(window string) (check.Check, func()) {
+		streaming := compile(t, e, fmt.Sprintf(definition, window))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			streaming.(check.Streaming).Stream(ctx)
+		}()
+		return streaming, func() {
+			t.Helper()
+			cancel()
+			select {
+			case <-ended:
+			case <-time.After(patience):
+				t.Error("the stream outlives its check")
+			}
+		}
+	}
+	streaming, stop := stream("5m")
 	awaitOutcome(t, streaming, health.Success, "0 lines")
 	logLine(t, time.Now(), "boom 1")
 	logLine(t, time.Now(), "sealing failed")
@@ -211,15 +223,22 @@ func TestLogGrep(t *testing.T) {
 	logLine(t, time.Now(), "all is well")
 	logLine(t, time.Now(), "boom 2")
 	awaitOutcome(t, streaming, health.Failure, "at least 3 lines")
-	// The window clears.
-	awaitOutcome(t, streaming, health.Success, "0 lines")
+	stop()
 
-	cancel()
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Fatal("the stream outlives its check")
-	}
+	// The window clears.
+	streaming, stop = stream("3s")
+	eventually(t, func() string {
+		for range 3 {
+			logLine(t, time.Now(), "boom")
+		}
+		if out := once(t, streaming); out.Result != health.Failure {
+			return fmt.Sprintf("%s: %q", out.Result, out.Message)
+		}
+		return ""
+	})
+	awaitOutcome(t, streaming, health.Success, "0 lines")
+	stop()
+
 	// Reading once sees what the longer window covers.
 	awaitOutcome(t, c, health.Failure, "at least 3 lines")
 	awaitOutcome(t, compile(t, e, `{name: c, logGrep: {namespace: logs, selector: {matchLabels: {app: none}}, patterns: [x]}}`),

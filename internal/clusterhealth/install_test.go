@@ -281,7 +281,7 @@ func TestInstalledOperator(t *testing.T) {
 	}
 	install(t, render(t,
 		`optIn=[{"namespace":"opted","logs":true,"exec":true,"secrets":["token"]}]`,
-		`resourceRules=[{"apiGroups":[""],"resources":["configmaps"]}]`,
+		`resourceRules=[{"apiGroups":[""],"resources":["configmaps","nodes"]}]`,
 		`checkTypes=["podStatus","http","resource","podExec","logGrep"]`))
 	cfg := testConfig()
 	cfg.Namespace, cfg.LeaderElect = operatorNamespace, true
@@ -312,6 +312,22 @@ func TestInstalledOperator(t *testing.T) {
 	plain := user("plain")
 	trusted := user("trusted", core([]string{"get", "list"}, "pods", "secrets", "configmaps"), core([]string{"get", "create"}, "pods/exec", "pods/log"))
 
+	// May do everything, in one namespace.
+	landlord := user("landlord")
+	everything := []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}
+	for _, object := range []client.Object{
+		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "opted", Name: "landlord"}, Rules: everything},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "opted", Name: "landlord"},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: "landlord", APIGroup: rbacv1.GroupName}},
+			RoleRef:    rbacv1.RoleRef{Kind: "Role", Name: "landlord", APIGroup: rbacv1.GroupName},
+		},
+	} {
+		if err := cluster.Client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	server := newTarget(t)
 	exec := func(ns string) string {
 		return fmt.Sprintf(`checks: [{name: c, podExec: {namespace: %s, selector: {matchLabels: {app: db}}, command: ["true"]}}]`, ns)
@@ -337,6 +353,10 @@ func TestInstalledOperator(t *testing.T) {
 		{"logs by who may", trusted, logs, ""},
 		{"resource by who may not", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, "plain may not list configmaps in the whole cluster"},
 		{"resource by who may", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, ""},
+		{"namespace of a kind without one", landlord, `checks: [{name: c, resource: {apiVersion: v1, kind: Node, namespace: opted, name: localhost}}]`, "is not namespaced"},
+		{"kind without a namespace by who has one", landlord, `checks: [{name: c, resource: {apiVersion: v1, kind: Node, name: localhost}}]`, "landlord may not get nodes localhost in the whole cluster"},
+		{"all in one's own namespace", landlord, exec("opted"), ""},
+		{"elsewhere", landlord, exec("other"), "landlord may not create pods/exec in namespace other"},
 		{"secret as a resource", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: Secret, namespace: opted}}]`, "the operator may not list secrets in namespace opted"},
 		{"unknown kind", trusted, `checks: [{name: c, resource: {apiVersion: example.com/v1, kind: Gadget}}]`, "no matches for kind"},
 		{"bad JSONPath", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap, conditions: [{jsonPath: "{.a[", operator: Exists}]}}]`, "jsonPath"},
@@ -344,8 +364,8 @@ func TestInstalledOperator(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := parseSpec(t, "admitted", tt.spec)
-			err := tt.author.Create(t.Context(), spec)
 			if tt.want != "" {
+				err := tt.author.Create(t.Context(), spec)
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}
@@ -354,9 +374,13 @@ func TestInstalledOperator(t *testing.T) {
 				}
 				return
 			}
-			if err != nil {
-				t.Fatalf("refused: %v", err)
-			}
+			// The API server takes a moment to know a role that was just made.
+			eventually(t, func() string {
+				if err := tt.author.Create(t.Context(), spec); err != nil {
+					return "refused: " + err.Error()
+				}
+				return ""
+			})
 			// What was admitted runs, with what the chart grants.
 			awaitOverall(t, "admitted", health.Success)
 

@@ -3,11 +3,14 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/exec"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -89,6 +92,38 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("%+v, want %s %q", out, tt.result, tt.message)
 			}
 		})
+	}
+}
+
+// What is asked about is what is done: a namespace that the kind does not have
+// would turn a question about the cluster into one about a namespace.
+func TestResourceAccess(t *testing.T) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	v1 := schema.GroupVersion{Version: "v1"}
+	mapper.Add(v1.WithKind("Node"), meta.RESTScopeRoot)
+	mapper.Add(v1.WithKind("ConfigMap"), meta.RESTScopeNamespace)
+	for _, tt := range []struct {
+		resource health.ResourceCheck
+		want     string // the access, or a part of the error
+	}{
+		{health.ResourceCheck{Kind: "Node"}, "list nodes in the whole cluster"},
+		{health.ResourceCheck{Kind: "Node", Name: "n"}, "get nodes n in the whole cluster"},
+		{health.ResourceCheck{Kind: "Node", Namespace: "mine"}, "is not namespaced"},
+		{health.ResourceCheck{Kind: "Node", Namespace: "mine", Name: "n"}, "is not namespaced"},
+		{health.ResourceCheck{Kind: "ConfigMap"}, "list configmaps in the whole cluster"},
+		{health.ResourceCheck{Kind: "ConfigMap", Namespace: "mine", Name: "c"}, "get configmaps c in namespace mine"},
+		{health.ResourceCheck{Kind: "ConfigMap", Name: "c"}, "needs a namespace"},
+		{health.ResourceCheck{Kind: "Gadget"}, "no matches for kind"},
+	} {
+		tt.resource.APIVersion = "v1"
+		accesses, err := resourceType.Access(&health.Check{Resource: &tt.resource}, mapper)
+		got := fmt.Sprint(err)
+		if err == nil && len(accesses) == 1 {
+			got = accesses[0].String()
+		}
+		if !strings.Contains(got, tt.want) {
+			t.Errorf("%+v: %s, want %s", tt.resource, got, tt.want)
+		}
 	}
 }
 

@@ -34,6 +34,15 @@ var resourceType = Type{
 		if err != nil {
 			return nil, fmt.Errorf("kind %s of %s: %w", r.Kind, r.APIVersion, err)
 		}
+		// A namespace that means nothing to the kind must not stand in the question
+		// whether somebody may: whoever may do all in it may not do all elsewhere.
+		switch scope := mapping.Scope; {
+		case scope == nil: // a mapper that does not know the cluster
+		case scope.Name() == meta.RESTScopeNameRoot && r.Namespace != "":
+			return nil, fmt.Errorf("kind %s of %s is not namespaced, so namespace %s means nothing", r.Kind, r.APIVersion, r.Namespace)
+		case scope.Name() == meta.RESTScopeNameNamespace && r.Namespace == "" && r.Name != "":
+			return nil, fmt.Errorf("kind %s of %s is namespaced, so name %s needs a namespace", r.Kind, r.APIVersion, r.Name)
+		}
 		access := Access{Verb: "list", Group: gv.Group, Resource: mapping.Resource.Resource, Namespace: r.Namespace}
 		if r.Name != "" {
 			access.Verb, access.Name = "get", r.Name
