@@ -328,6 +328,25 @@ func TestInstalledOperator(t *testing.T) {
 		}
 	}
 
+	// The largest spec, each check of which asks for something else, is reviewed
+	// within the API server's patience with webhooks.
+	large := &health.ClusterHealthSpec{ObjectMeta: metav1.ObjectMeta{Name: "large"}}
+	for i := range 500 {
+		large.Spec.Checks = append(large.Spec.Checks, health.Check{Name: fmt.Sprintf("c-%d", i), PodStatus: &health.PodStatusCheck{
+			Namespaces: []string{fmt.Sprintf("ns-%d", i)}, Workload: &health.WorkloadReference{Kind: "Deployment", Name: "web"},
+		}})
+	}
+	largest := large.DeepCopy()
+	begin := time.Now()
+	if err := cluster.Client.Create(t.Context(), large, client.DryRunAll); err != nil {
+		t.Errorf("500 checks, reviewed in %s: %v", time.Since(begin), err)
+	}
+	t.Logf("500 checks are reviewed in %s", time.Since(begin))
+	if err := plain.Create(t.Context(), largest, client.DryRunAll); err == nil ||
+		!strings.Contains(err.Error(), "and 980 more problems") || len(err.Error()) > 8<<10 {
+		t.Errorf("500 checks of who may do none of them: %v", err)
+	}
+
 	server := newTarget(t)
 	exec := func(ns string) string {
 		return fmt.Sprintf(`checks: [{name: c, podExec: {namespace: %s, selector: {matchLabels: {app: db}}, command: ["true"]}}]`, ns)

@@ -176,6 +176,12 @@ func (v *Validator) refusals(ctx context.Context, access check.Access, author au
 	return out, nil
 }
 
+// maxProblems is how many problems an author is told of at once.
+const maxProblems = 20
+
 func invalid(spec *health.ClusterHealthSpec, errs field.ErrorList) error {
+	if more := len(errs) - maxProblems; more > 0 {
+		errs = append(errs[:maxProblems:maxProblems], field.Forbidden(field.NewPath("spec", "checks"), fmt.Sprintf("and %d more problems", more)))
+	}
 	return apierrors.NewInvalid(health.GroupVersion.WithKind("ClusterHealthSpec").GroupKind(), spec.Name, errs)
 }
