@@ -182,12 +182,8 @@ func (c *Cluster) startReaper(assets string) error {
 }
 
 func (c *Cluster) startControllers(assets string) error {
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
 	return c.spawn(filepath.Join(assets, "kube-controller-manager"),
-		"--kubeconfig="+c.Kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port="+port,
+		"--kubeconfig="+c.Kubeconfig, "--leader-elect=false", "--secure-port=0", // it serves nobody
 		"--concurrent-gc-syncs=20", "--controllers=garbage-collector-controller,namespace-controller,deployment-controller,"+
 			"replicaset-controller,statefulset-controller,daemonset-controller,serviceaccount-controller,cronjob-controller,job-controller",
 		"--kube-api-qps=200", "--kube-api-burst=400")
