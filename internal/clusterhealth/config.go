@@ -11,7 +11,7 @@ import (
 
 // Config of the operator.
 type Config struct {
-	Namespace string `default:"bodega-operator" env:"POD_NAMESPACE" help:"Namespace that the operator itself runs in, for its lease and its webhook's certificate."`
+	Namespace string `env:"POD_NAMESPACE" help:"Namespace that the operator itself runs in, for its lease and its webhook's certificate; the pod's own, or that of the kubeconfig, where absent."`
 
 	LeaderElect   bool          `default:"true" negatable:"" help:"Run checks only while holding the lease. Without it there must be one replica."`
 	LeaseDuration time.Duration `default:"15s" help:"How long a lease holds that its leader does not renew."`

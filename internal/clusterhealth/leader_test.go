@@ -54,7 +54,7 @@ func startReplica(t *testing.T) *replica {
 		t.Fatal(err)
 	}
 	r := &replica{health: fmt.Sprintf("127.0.0.1:%d", freePort(t)), done: make(chan struct{})}
-	r.cmd = exec.Command(path, "run", "--kubeconfig="+cluster.Kubeconfig, "--namespace=default",
+	r.cmd = exec.Command(path, "run", "--kubeconfig="+cluster.Kubeconfig,
 		"--lease-duration=3s", "--renew-deadline=2s", "--retry-period=500ms",
 		"--metrics-address=0", "--health-address="+r.health, "--log-level=warn")
 	r.cmd.Stderr = &r.log

@@ -63,6 +63,9 @@ func Run(ctx context.Context, config *rest.Config, cfg Config, log *slog.Logger)
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if cfg.Namespace == "" {
+		return errors.New("run the operator: it is not said in which namespace")
+	}
 	op := &operator{cfg: cfg, log: log, unscheduled: map[string]time.Time{}}
 	if err := op.assemble(config); err != nil {
 		return err

@@ -244,3 +244,28 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 }
+
+// The namespace of the lease is that of the kubeconfig, so that the operator
+// runs against any cluster without being told.
+func TestClusterNamespace(t *testing.T) {
+	t.Setenv("KUBECONFIG", "")
+	for name, tt := range map[string]struct{ context, want string }{
+		"named":   {"{cluster: c, user: u, namespace: tools}", "tools"},
+		"unnamed": {"{cluster: c, user: u}", "default"},
+	} {
+		path := filepath.Join(t.TempDir(), "kubeconfig")
+		text := "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: c, cluster: {server: \"https://127.0.0.1:1\"}}]\n" +
+			"users: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: " + tt.context + "}]\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := clusterNamespace(path); err != nil || got != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
+		}
+		t.Setenv("KUBECONFIG", path)
+		if got, err := clusterNamespace(""); err != nil || got != tt.want {
+			t.Errorf("%s by KUBECONFIG: %q, %v; want %q", name, got, err, tt.want)
+		}
+		t.Setenv("KUBECONFIG", "")
+	}
+}

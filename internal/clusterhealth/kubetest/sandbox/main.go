@@ -93,7 +93,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	operator := exec.CommandContext(ctx, binary, "run", "--kubeconfig="+cluster.Kubeconfig, "--namespace=default",
+	operator := exec.CommandContext(ctx, binary, "run", "--kubeconfig="+cluster.Kubeconfig,
 		"--metrics-address="+metrics, "--health-address=0")
 	operator.Stdout, operator.Stderr = log, log
 	operator.Cancel = func() error { return operator.Process.Signal(syscall.SIGTERM) }
