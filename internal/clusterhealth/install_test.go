@@ -343,7 +343,7 @@ func TestInstalledOperator(t *testing.T) {
 	}
 	t.Logf("500 checks are reviewed in %s", time.Since(begin))
 	if err := plain.Create(t.Context(), largest, client.DryRunAll); err == nil ||
-		!strings.Contains(err.Error(), "and 980 more problems") || len(err.Error()) > 8<<10 {
+		!strings.Contains(err.Error(), "and more") || len(err.Error()) > 8<<10 {
 		t.Errorf("500 checks of who may do none of them: %v", err)
 	}
 
