@@ -216,6 +216,9 @@ var banned = map[string]string{
 	"github.com/twmb/franz-go":                   "the operator writes no events but Kubernetes'",
 	"modernc.org/":                               "the operator has no database",
 	"sigs.k8s.io/controller-runtime/pkg/envtest": "a control plane for tests belongs into tests",
+	"k8s.io/kubernetes":                          "the operator asks an API server and is none",
+	"github.com/yuin/gopher-lua":                 "Argo CD runs the health script; here only its test does",
+	"connectrpc.com/":                            "the operator serves metrics, health and its webhook, and no API of its own",
 }
 
 func TestDependencies(t *testing.T) {
