@@ -18,7 +18,7 @@ const root = "../.."
 
 // examples are paths that a document invents to show how something is added.
 var examples = map[string][]string{
-	"docs/adding-a-system.md":                {
+	"docs/adding-a-system.md": {
 		"internal/support", "internal/app/support.go", "proto/bodega/support", "gen/bodega/support", "console/src/gen/bodega/support", "docs/systems/support.md",
 	},
 	"docs/clusterhealth/add-a-check-type.md": {"internal/clusterhealth/check/nats.go"},
