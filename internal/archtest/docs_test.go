@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"fmt"
+	"go/ast"
 	"net/url"
 	"os"
 	"path"
@@ -177,6 +178,59 @@ func histogramOf(series string) string {
 		}
 	}
 	return series
+}
+
+// qualified is a name of a package as Go code and prose write it.
+var qualified = regexp.MustCompile(`(?:^|[^\w./])([a-z]+)\.([A-Z]\w*)`)
+
+func TestDocumentsNameGoThatExists(t *testing.T) {
+	// Packages of the same name (two are called embedded) count as one.
+	declared := map[string]map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test || !under(s.dir, "internal") {
+			continue
+		}
+		name := s.ast.Name.Name
+		if declared[name] == nil {
+			declared[name] = map[string]bool{}
+		}
+		for _, d := range s.ast.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				declared[name][d.Name.Name] = declared[name][d.Name.Name] || d.Recv == nil
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						declared[name][spec.Name.Name] = true
+					case *ast.ValueSpec:
+						for _, ident := range spec.Names {
+							declared[name][ident.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	files := markdown.Files(t, root)
+	seen := 0
+	for i := range files {
+		f := &files[i]
+		for _, code := range f.Code() {
+			for _, m := range qualified.FindAllStringSubmatch(code.Text, -1) {
+				names, ours := declared[m[1]]
+				if !ours || slices.Contains(examples[f.Path], "internal/"+m[1]) {
+					continue
+				}
+				if seen++; !names[m[2]] {
+					t.Errorf("%s:%d: package %s has no %s", f.Path, code.Line, m[1], m[2])
+				}
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d names were found: the test does not see them", seen)
+	}
 }
 
 // What a reader of the tree has to find in the lists of documents.
