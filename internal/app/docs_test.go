@@ -52,7 +52,7 @@ func TestDocumentsNameCommandsThatExist(t *testing.T) {
 // optional ([--store S]) or left open (…).
 func checkInvocation(model *kong.Node, words string, seen map[string]bool) (problems []string) {
 	at := model
-	for word := range strings.FieldsSeq(strings.NewReplacer("[", " ", "]", " ", "`", " ").Replace(words)) {
+	for _, word := range commandFirst(strings.Fields(strings.NewReplacer("[", " ", "]", " ", "`", " ").Replace(words))) {
 		switch {
 		case strings.HasPrefix(word, "-"):
 			if name, _, _ := strings.Cut(word, "="); !hasFlag(at, name) {
