@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
@@ -110,6 +111,55 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Every query of a dashboard is one that Prometheus understands.
+func TestDashboardQueries(t *testing.T) {
+	files, err := filepath.Glob(deployFile("chart", "dashboards", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("dashboards: %v, %v", files, err)
+	}
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []rule
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dashboard struct {
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(text, &dashboard); err != nil {
+			t.Fatalf("%s: %v", filepath.Base(file), err)
+		}
+		for _, panel := range dashboard.Panels {
+			if len(panel.Targets) == 0 {
+				t.Errorf("%s: panel %q asks for nothing", filepath.Base(file), panel.Title)
+			}
+			for _, target := range panel.Targets {
+				expr := strings.NewReplacer("$__rate_interval", "5m", "$spec", ".*", "$check", ".*").Replace(target.Expr)
+				rules = append(rules, rule{Record: fmt.Sprintf("query:%d", len(rules)), Expr: expr})
+			}
+		}
+	}
+	if len(rules) < 20 {
+		t.Errorf("%d queries were found", len(rules))
+	}
+	text, err := sigsyaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboards", "rules": rules}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "queries.yaml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "promtool", "check", "rules", path)
 }
 
 // ownMetrics leaves out what libraries name.
