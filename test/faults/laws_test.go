@@ -167,9 +167,9 @@ func (s *server) chunksMatch(ctx context.Context, db *pgx.Conn) {
 	}
 	rows, err := db.Query(ctx, `
 SELECT c.feed_id, c.store_id, c.chunk, o.object_key, o.changes, c.applied + c.held + c.removed, c.rejected
-FROM feed_chunk c JOIN feed f ON f.feed_id = c.feed_id
+FROM feed_chunk c
 LEFT JOIN inventory_outbox o ON o.feed_id = c.feed_id AND o.store_id = c.store_id AND o.chunk = c.chunk
-ORDER BY f.submitted_at, c.store_id, c.chunk`)
+ORDER BY c.done_at, c.store_id, c.chunk`)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ ORDER BY f.submitted_at, c.store_id, c.chunk`)
 			item := c.Store + "/" + l.Item
 			had, ok := known[item]
 			if before := decoded(s, l.Before); ok != (l.Before != nil) || ok && (!reflect.DeepEqual(before, had.after) || had.by != writer{l.PreviousFeed, l.PreviousChunk}) {
-				s.t.Errorf("%s: item %s changed from %v by %s/%d, and what was there is %v by %v", name, l.Item, before, l.PreviousFeed, l.PreviousChunk, had.after, had.by)
+				s.t.Fatalf("%s: item %s changed from %v by %s/%d, and what was there is %v by %v", name, l.Item, before, l.PreviousFeed, l.PreviousChunk, had.after, had.by)
 			}
 			known[item] = seen{decoded(s, l.After), writer{c.Feed, c.Chunk}}
 		}
@@ -223,7 +223,7 @@ ORDER BY f.submitted_at, c.store_id, c.chunk`)
 		items++
 		last := known[store+"/"+item]
 		if now := decoded(s, []byte(state)); last.by != (writer{feed, by}) || !reflect.DeepEqual(now, last.after) {
-			s.t.Errorf("item %s/%s is %v by %s/%d, and the last before/after object has %v by %v", store, item, now, feed, by, last.after, last.by)
+			s.t.Fatalf("item %s/%s is %v by %s/%d, and the last before/after object has %v by %v", store, item, now, feed, by, last.after, last.by)
 		}
 		return nil
 	}); err != nil {
