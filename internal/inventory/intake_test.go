@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -14,19 +15,25 @@ import (
 	"github.com/bodega-hq/bodega/internal/platform/pg"
 )
 
-// cutAtCommit is a connection that breaks once COMMIT is on its way.
+// cutAtCommit is a connection that breaks once COMMIT is on its way: the
+// database reads what was sent, and its answer is lost.
 type cutAtCommit struct {
 	net.Conn
 	armed *atomic.Bool
+	cut   atomic.Bool
 }
 
-func (c cutAtCommit) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
+func (c *cutAtCommit) Write(b []byte) (int, error) {
 	if bytes.Contains(b, []byte("commit\x00")) && c.armed.CompareAndSwap(true, false) {
-		// Half of it: the database reads what was sent, and its answer is lost.
-		if half, ok := c.Conn.(interface{ CloseRead() error }); ok {
-			err = errors.Join(err, half.CloseRead())
-		}
+		c.cut.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *cutAtCommit) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.cut.Load() {
+		return 0, io.ErrUnexpectedEOF
 	}
 	return n, err
 }
@@ -52,7 +59,7 @@ func TestIntakeOverABrokenCommit(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return cutAtCommit{conn, &armed}, nil
+		return &cutAtCommit{Conn: conn, armed: &armed}, nil
 	}
 	broken, err := pgxpool.NewWithConfig(w.ctx, cutting)
 	if err != nil {
