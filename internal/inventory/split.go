@@ -291,7 +291,7 @@ func (p *put) Close() error {
 
 func (p *put) abandon() error {
 	err := p.pipe.CloseWithError(errAbandoned)
-	_ = <-p.done // that it was given up is no news
+	<-p.done //nolint:errcheck // that it was given up is no news
 	return err
 }
 
