@@ -6,15 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
+	"github.com/bodega-hq/bodega/internal/testkit/promtool"
 )
 
 func deployFile(parts ...string) string {
@@ -31,16 +30,14 @@ func command(t *testing.T, name string, args ...string) {
 }
 
 func TestRules(t *testing.T) {
-	command(t, "promtool", "check", "rules", "chart/rules/clusterhealth.yaml")
-	command(t, "promtool", "test", "rules", "rules_test.yaml")
+	promtool.Run(t, deployFile(), "check", "rules", "chart/rules/clusterhealth.yaml")
+	promtool.Run(t, deployFile(), "test", "rules", "rules_test.yaml")
 }
 
 // What kustomize installs is what the chart does.
 func TestKustomizeMatchesChart(t *testing.T) {
 	command(t, "./kustomize/render.sh", "verify")
 }
-
-var metricName = regexp.MustCompile(`\b(bodega_[a-z_]+|process_[a-z_]+|go_[a-z_]+)\b`)
 
 // Dashboards and alerts ask for metrics that exist, and no metric holds the
 // text of an error.
@@ -85,9 +82,9 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	promtool := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
-	promtool.Stdin = strings.NewReader(ownMetrics(page))
-	if out, err := promtool.CombinedOutput(); err != nil {
+	check := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
+	check.Stdin = strings.NewReader(ownMetrics(page))
+	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 
@@ -95,71 +92,14 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("dashboards: %v, %v", files, err)
 	}
-	for _, file := range append(files, deployFile("chart", "rules", "clusterhealth.yaml")) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(file, ".json") && !json.Valid(text) {
-			t.Errorf("%s is not JSON", file)
-		}
-		for _, name := range metricName.FindAllString(string(text), -1) {
-			// Counters that have yet to count are not served.
-			counts := name == "bodega_clusterhealth_status_write_errors_total"
-			if !exists[name] && !counts {
-				t.Errorf("%s asks for %s, which does not exist", filepath.Base(file), name)
-			}
-		}
-	}
-}
-
-// Every query of a dashboard is one that Prometheus understands.
-func TestDashboardQueries(t *testing.T) {
-	files, err := filepath.Glob(deployFile("chart", "dashboards", "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("dashboards: %v, %v", files, err)
-	}
-	type rule struct {
-		Record string `json:"record"`
-		Expr   string `json:"expr"`
-	}
-	var rules []rule
+	// A counter that has yet to count is not served.
+	exists["bodega_clusterhealth_status_write_errors_total"] = true
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var dashboard struct {
-			Panels []struct {
-				Title   string
-				Targets []struct{ Expr string }
-			}
-		}
-		if err := json.Unmarshal(text, &dashboard); err != nil {
-			t.Fatalf("%s: %v", filepath.Base(file), err)
-		}
-		for _, panel := range dashboard.Panels {
-			if len(panel.Targets) == 0 {
-				t.Errorf("%s: panel %q asks for nothing", filepath.Base(file), panel.Title)
-			}
-			for _, target := range panel.Targets {
-				expr := strings.NewReplacer("$__rate_interval", "5m", "$spec", ".*", "$check", ".*").Replace(target.Expr)
-				rules = append(rules, rule{Record: fmt.Sprintf("query:%d", len(rules)), Expr: expr})
-			}
-		}
+		promtool.Dashboard(t, file)
 	}
-	if len(rules) < 20 {
-		t.Errorf("%d queries were found", len(rules))
+	for _, file := range append(files, deployFile("chart", "rules", "clusterhealth.yaml")) {
+		promtool.Exist(t, file, exists)
 	}
-	text, err := sigsyaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboards", "rules": rules}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "queries.yaml")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	command(t, "promtool", "check", "rules", path)
 }
 
 // ownMetrics leaves out what libraries name.
