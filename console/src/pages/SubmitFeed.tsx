@@ -40,9 +40,11 @@ export function SubmitFeed() {
   const set = (part: Partial<typeof search>) => void pageNavigate({ search: (before) => ({ ...before, ...part }), replace: true });
   const sending = progress !== undefined;
   useEffect(() => () => abort.current?.abort(), []);
+  // Asked of the upload itself: what was drawn last may still show one that has just ended.
+  const uploading = () => abort.current !== null && !abort.current.signal.aborted;
   useBlocker({
-    shouldBlockFn: () => sending && !window.confirm('The file is still being sent. Leave this page and stop the upload?'),
-    enableBeforeUnload: () => sending,
+    shouldBlockFn: () => uploading() && !window.confirm('The file is still being sent. Leave this page and stop the upload?'),
+    enableBeforeUnload: uploading,
   });
 
   const send = async () => {
@@ -56,12 +58,13 @@ export function SubmitFeed() {
         setProgress,
         abort.current.signal,
       );
+      abort.current = null;
       setProgress(undefined);
       refreshInventory();
       if (submitted.resend) toast({ tone: 'info', title: 'This file is known already', detail: 'It is the newest feed as it stands, so it was not read again. Here is its account.' });
-      // After this render, so that the guard against leaving has let go.
-      setTimeout(() => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: submitted.feedId } }));
+      void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: submitted.feedId } });
     } catch (problem) {
+      abort.current = null;
       setProgress(undefined);
       if (!(problem instanceof DOMException && problem.name === 'AbortError')) setError(problem);
     }

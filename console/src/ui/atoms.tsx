@@ -1,4 +1,4 @@
-import { Tooltip, ActionIcon, Button } from '@mantine/core';
+import { ActionIcon, Button } from '@mantine/core';
 import { useSyncExternalStore, type ReactNode } from 'react';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { toProblem } from '../api/problem';
@@ -38,11 +38,8 @@ export function When({ at, empty = '–' }: { at: Timestamp | undefined; empty?:
   if (!date) return <span>{empty}</span>;
   // The page's clock may lag behind a time that has just been stamped.
   const reference = date > current ? new Date() : current;
-  return (
-    <Tooltip label={formatExact(date)}>
-      <time dateTime={date.toISOString()}>{formatRelative(date, reference)}</time>
-    </Tooltip>
-  );
+  // The browser's own tooltip: a table draws hundreds of times, and a component for each would cost its scrolling.
+  return <time dateTime={date.toISOString()} title={formatExact(date)}>{formatRelative(date, reference)}</time>;
 }
 
 export function Money({ minor, currency, per }: { minor: bigint | undefined; currency: string; per?: string }) {
