@@ -93,7 +93,7 @@ const feeds = createRoute({
 const submit = createRoute({
   getParentRoute: () => inventory,
   path: '/feeds/submit',
-  validateSearch: texts('merchant', 'store', 'kind', 'mapping'),
+  validateSearch: texts('merchant', 'store', 'kind', 'mapping', 'sort', 'filter'),
   staticData: { crumb: 'Submit a feed' },
   component: lazyRouteComponent(() => import('../pages/SubmitFeed'), 'SubmitFeed'),
 });

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import { BarList } from '../charts/parts';
+import { usualRange } from '../charts/scale';
 import { Timeline } from '../charts/Timeline';
 import { MerchantPicker } from '../app/pickers';
 import { overviewQuery } from '../app/queries';
@@ -18,6 +19,7 @@ import { storeColumns, storeKey } from './storeColumns';
 
 const route = getRouteApi('/app/inventory/');
 const spans = [
+  { value: '1', label: '1 h' },
   { value: '6', label: '6 h' },
   { value: '24', label: '24 h' },
   { value: '168', label: '7 d' },
@@ -28,8 +30,10 @@ export function Overview() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const maySubmit = useMay('inventory.feed.submit');
-  const hours = Number(search.hours) || 24;
-  const { data, error, refetch } = useQuery({ ...overviewQuery(search.merchant ?? '', hours), placeholderData: (before) => before });
+  // Without a wish the server takes the least range that shows the day's work.
+  const asked = Number(search.hours) || 0;
+  const { data, error, refetch } = useQuery({ ...overviewQuery(search.merchant ?? '', asked), placeholderData: (before) => before });
+  const hours = asked || (data ? Math.round((Number(data.stepMs) * data.throughput.length) / 3600_000) : 24);
   const merchant = data?.merchants.find((one) => one.merchantId === search.merchant);
 
   return (
@@ -40,8 +44,8 @@ export function Overview() {
           aria-label="Time range of the charts"
           size="xs"
           data={spans}
-          value={String(hours)}
-          onChange={(value) => void navigate({ search: (before) => ({ ...before, hours: value === '24' ? undefined : value }) })}
+          value={asked || data ? String(hours) : ''}
+          onChange={(value) => void navigate({ search: (before) => ({ ...before, hours: value }) })}
         />
         {maySubmit && <Link to="/inventory/feeds/submit" search={search.merchant ? { merchant: search.merchant } : {}} className={surface.linkButton} data-primary>Submit a feed</Link>}
       </PageHead>
@@ -74,7 +78,7 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
         <Metric label="Feeds" value={formatCount(feeds)} note={`in the last ${formatDuration(hours * 3600_000)}`} />
       </div>
       <div className={surface.grid} style={{ '--least': '420px' } as React.CSSProperties}>
-        <Card title="Rows through the pipeline" note={<span title="From the 10th to the 90th percentile of the steps shown">{stepNote}; the band is the usual range of applied rows</span>}>
+        <Card title="Rows through the pipeline" note={<span title="From the 10th to the 90th percentile of the steps shown">{stepNote}{usualRange(values((point) => point.applied)) && '; the band is the usual range of applied rows'}</span>}>
           <Timeline
             label="Rows through the pipeline"
             at={at}

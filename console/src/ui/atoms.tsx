@@ -83,6 +83,21 @@ export function CopyId({ id, what = 'Id', keep }: { id: string; what?: string; k
   );
 }
 
+// Dates, parts and endings stand at the end of a file's name.
+const nameEnd = 12;
+
+/** A file's name that gives way in its middle where there is no room. */
+export function FileName({ name }: { name: string }) {
+  const cut = name.length - nameEnd;
+  if (cut < 6) return <>{name}</>;
+  return (
+    <span className={surface.middle} title={name}>
+      <span className={surface.middleHead}>{name.slice(0, cut)}</span>
+      <span>{name.slice(cut)}</span>
+    </span>
+  );
+}
+
 /** The command that does the same as the page, ready to copy. */
 export function Command({ children }: { children: string }) {
   return (

@@ -49,7 +49,8 @@ const guards: Record<string, string> = {
   currency_changed: 'Currency changed',
   price_jump_previous: 'Moved too far at once',
   price_off_median: 'Far from other stores’ price',
-  power_of_ten: 'Looks off by a factor of 10 or 100',
+  power_of_ten: 'Decimal point slipped?',
+  removals_truncated: 'The file was cut off',
   too_many_absent: 'Too many items missing at once',
 };
 
