@@ -16,6 +16,9 @@ GOLANGCI := $(TOOLS)/golangci-lint-2.15.0/golangci-lint
 BODEGA_CORPORA ?= $(abspath ../shared/data)
 export BODEGA_CORPORA
 
+# The race detector needs a C compiler, which Go itself does not.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null && echo -race)
+
 say = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
@@ -68,8 +71,8 @@ promtool:
 test: postgres browser promtool build ## Run every test that fits in ten warm minutes.
 	$(call say,build the operator's test control plane, once for a machine)
 	test/kube/build.sh
-	$(call say,test the packages where the race detector is affordable)
-	go test -timeout 30m $$(scripts/packages.sh race)
+	$(call say,test the packages where the race detector is affordable$(if $(RACE),, -- without it: no C compiler is here))
+	go test $(RACE) -timeout 30m $$(scripts/packages.sh race)
 	$(call say,test the other packages)
 	go test $$(scripts/packages.sh plain)
 	$(call say,test the console's parts)

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -71,6 +73,7 @@ func Main(ctx context.Context, args []string, parts Parts) int {
 }
 
 func run(ctx context.Context, args []string, parts Parts, t *term.Terminal) (code int) {
+	args = commandFirst(args)
 	var cli commands
 	exited := -1
 	parser, err := kong.New(&cli,
@@ -119,6 +122,30 @@ func run(ctx context.Context, args []string, parts Parts, t *term.Terminal) (cod
 	}
 	fmt.Fprintf(t.Err, "bodega: %s\n", explain(err))
 	return 1
+}
+
+// leading are the flags that many commands share, which people put before the
+// command as well as after it.
+var leading = []string{"-o", "--output", "--server", "--token", "--tenant", "--ca-cert"}
+
+// commandFirst moves shared flags that come before the command behind it,
+// where the command's own flags are.
+func commandFirst(args []string) []string {
+	n := 0
+	for n < len(args) {
+		name, _, whole := strings.Cut(args[n], "=")
+		if !slices.Contains(leading, name) {
+			break
+		}
+		if n++; !whole && n < len(args) {
+			n++
+		}
+	}
+	end := len(args)
+	if at := slices.Index(args[n:], "--"); at >= 0 {
+		end = n + at
+	}
+	return slices.Concat(args[n:end], args[:n], args[end:])
 }
 
 // commandPrefix is the command that a mistake was made in, for pointing to its help.

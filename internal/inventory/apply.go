@@ -64,6 +64,7 @@ type applied struct {
 	rejects  []Reject
 	holds    holdChanges
 	confirms []confirmation
+	verdicts verdicts
 }
 
 // apply judges a chunk and merges what changed, in one transaction that holds
@@ -75,9 +76,9 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 		return Account{}, err
 	}
 	started := s.deps.Now()
-	var account Account
+	var a *applied
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		account, err = s.applyTx(ctx, tx, u, c)
+		a, err = s.applyTx(ctx, tx, u, c)
 		return err
 	})
 	if constraintOf(err) == "feed_chunk_pkey" {
@@ -87,27 +88,34 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 		// Whether it happened is for the ledger to say, on the next attempt.
 		return Account{}, fmt.Errorf("apply chunk %d of feed %s to store %s: %w", c.Number, u.Feed.ID, u.Store.Key, err)
 	}
-	if err == nil {
-		s.deps.Metrics.chunk(account, s.deps.Now().Sub(started))
-	}
-	return account, err
-}
-
-// applyTx does the work of apply inside the caller's transaction.
-func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (Account, error) {
-	if err := s.store.lockFence(ctx, tx, u.Store.Key, u.Token); err != nil {
-		return Account{}, err
-	}
-	if c.Before != nil {
-		if err := c.Before(ctx, tx); err != nil {
-			return Account{}, err
-		}
-	}
-	known, items, err := s.store.known(ctx, tx, u.Store.Key, c.IDs)
 	if err != nil {
 		return Account{}, err
 	}
-	a := &applied{ledger: ledger{Feed: u.Feed.ID, Key: u.Store.Key, Chunk: c.Number, Cause: u.Feed.Cause, At: s.now()}}
+	s.deps.Metrics.stage("chunk", s.deps.Now().Sub(started))
+	s.deps.Metrics.chunk(a)
+	return a.ledger.Account, nil
+}
+
+// applyTx does the work of apply inside the caller's transaction.
+func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (*applied, error) {
+	if err := s.store.lockFence(ctx, tx, u.Store.Key, u.Token); err != nil {
+		return nil, err
+	}
+	if c.Before != nil {
+		if err := c.Before(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	loading := s.deps.Now()
+	known, items, err := s.store.known(ctx, tx, u.Store.Key, c.IDs)
+	if err != nil {
+		return nil, err
+	}
+	s.deps.Metrics.stage("load", s.deps.Now().Sub(loading))
+	a := &applied{
+		ledger:   ledger{Feed: u.Feed.ID, Key: u.Store.Key, Chunk: c.Number, Cause: u.Feed.Cause, At: s.now()},
+		verdicts: verdicts{},
+	}
 	switch {
 	case c.Delist:
 		a.delist(c.IDs, known, items, u.Feed.SourceTime)
@@ -117,17 +125,19 @@ func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (Ac
 		err = s.judge(ctx, tx, u, c, known, items, a)
 	}
 	if err != nil {
-		return Account{}, err
+		return nil, err
 	}
+	merging := s.deps.Now()
 	if err := s.write(ctx, tx, u, a); err != nil {
-		return Account{}, err
+		return nil, err
 	}
+	s.deps.Metrics.stage("merge", s.deps.Now().Sub(merging))
 	if c.Also != nil {
 		if err := c.Also(ctx, tx); err != nil {
-			return Account{}, err
+			return nil, err
 		}
 	}
-	return a.ledger.Account, nil
+	return a, nil
 }
 
 // write merges what a chunk came to. The before/after object is made durable
@@ -187,6 +197,7 @@ func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known
 			return err
 		}
 	}
+	judging := s.deps.Now()
 	for _, g := range groups {
 		in := judge.Inputs{
 			Store: u.Store.Key.Store, FeedID: string(u.Feed.ID), Kind: u.Feed.Kind, Cause: u.Cause, Mapping: g.mapping,
@@ -199,6 +210,7 @@ func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known
 		}
 		a.take(u, refOf(g.mapping), judge.Chunk(g.rows, &in), items, known)
 	}
+	s.deps.Metrics.stage("judge", s.deps.Now().Sub(judging))
 	return nil
 }
 
@@ -274,6 +286,7 @@ func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items 
 	for i := range outcomes {
 		o := &outcomes[i]
 		a.ledger.Account.count(o.Disposition)
+		a.verdicts.take(o)
 		switch {
 		case o.Write:
 			a.writes = append(a.writes, write{o.SKU, &o.State, o.Kept, ref})

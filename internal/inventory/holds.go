@@ -149,7 +149,7 @@ func (s *Service) complete(ctx context.Context, u *unit, c *chunk) (Account, err
 	if err != nil {
 		return Account{}, err
 	}
-	var account Account
+	var a *applied
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
 		if err := s.store.insertFeed(ctx, tx, u.Feed); err != nil {
 			return err
@@ -158,16 +158,17 @@ func (s *Service) complete(ctx context.Context, u *unit, c *chunk) (Account, err
 		if err := s.store.insertFeedStores(ctx, tx, u.Feed.ID, u.Feed.Merchant, []FeedStore{part}); err != nil {
 			return err
 		}
-		if account, err = s.applyTx(ctx, tx, u, c); err != nil {
+		if a, err = s.applyTx(ctx, tx, u, c); err != nil {
 			return err
 		}
-		return s.store.closeUnit(ctx, tx, u.Feed.ID, account, s.now())
+		return s.store.closeUnit(ctx, tx, u.Feed.ID, a.ledger.Account, s.now())
 	})
-	if err == nil {
-		s.deps.Metrics.account(account)
-		s.deps.Metrics.feeds.WithLabelValues(string(Done), string(u.Feed.Cause)).Inc()
+	if err != nil {
+		return Account{}, err
 	}
-	return account, err
+	s.deps.Metrics.chunk(a)
+	s.deps.Metrics.feeds.WithLabelValues(string(Done), string(u.Feed.Cause)).Inc()
+	return a.ledger.Account, nil
 }
 
 func (s *Service) decidePrices(ctx context.Context, holds []Hold, status guard.Status, by string) (int64, []skipped, error) {

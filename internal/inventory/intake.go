@@ -44,7 +44,9 @@ var errEmptyFeed = fault.New(fault.Invalid, "the feed is empty: nothing was stor
 // What is the newest feed of its store, kind and mapping already is that feed.
 // When it returns, the bytes survive a crash of process and machine.
 func (s *Service) Submit(ctx context.Context, sub Submission, body io.Reader) (Receipt, error) {
+	started := s.deps.Now()
 	receipt, err := s.takeIn(ctx, sub, body)
+	s.deps.Metrics.stage("intake", s.deps.Now().Sub(started))
 	result := "stored"
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bodega-hq/bodega/internal/inventory/judge"
 	"github.com/bodega-hq/bodega/internal/platform/telemetry"
 )
 
@@ -30,9 +31,18 @@ var (
 			"applied", "unchanged", "stale", "held", "rejected", "duplicate", "removed",
 		}}},
 	}
+	verdictsTotal = telemetry.Metric{
+		Name: "bodega_inventory_verdicts_total", Help: "Verdicts of the stages that judge rows, by the rule that decided.",
+		Labels: []telemetry.Label{
+			{Name: "stage", Values: []string{stageNormalize, stageHydrate, stagePrice, stageAvailability, stageGuard}},
+			{Name: "rule", Of: "the rules of that stage, a few dozen in all"},
+		},
+	}
 	stageSeconds = telemetry.Metric{
-		Name: "bodega_inventory_stage_seconds", Help: "Time that a stage of a feed took.",
-		Labels:  []telemetry.Label{{Name: "stage", Values: []string{"split", "plan", "chunk", "publish", "medians"}}},
+		Name: "bodega_inventory_stage_seconds", Help: "Time that a step of a feed took: load, judge and merge are parts of a chunk.",
+		Labels: []telemetry.Label{{Name: "stage", Values: []string{
+			"intake", "split", "plan", "load", "judge", "merge", "chunk", "publish", "medians",
+		}}},
 		Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300},
 	}
 	feedSeconds = telemetry.Metric{
@@ -58,20 +68,50 @@ var (
 	}
 )
 
+// The stages that judge rows, by which verdicts are counted.
+const (
+	stageNormalize    = "normalize"
+	stageHydrate      = "hydrate"
+	stagePrice        = "price"
+	stageAvailability = "availability"
+	stageGuard        = "guard"
+)
+
+// verdict is a stage and the rule that decided in it.
+type verdict struct{ stage, rule string }
+
+// verdicts count what the stages said of a chunk's rows.
+type verdicts map[verdict]int64
+
+func (v verdicts) take(o *judge.Outcome) {
+	for i := range o.Problems {
+		v[verdict{stageNormalize, string(o.Problems[i].Rule)}]++
+	}
+	for _, said := range [...]verdict{
+		{stageHydrate, string(o.Rules.Hydrate)}, {stagePrice, string(o.Rules.Price)},
+		{stageAvailability, string(o.Rules.Availability)}, {stageGuard, string(o.Rules.Guard)},
+	} {
+		if said.rule != "" {
+			v[said]++
+		}
+	}
+}
+
 // Metrics count what the inventory does.
 type Metrics struct {
-	feeds, intakeFeeds, rows, signals, decided *prometheus.CounterVec
-	intakeBytes, swept                         prometheus.Counter
-	stages                                     *prometheus.HistogramVec
-	feedSeconds                                prometheus.Observer
-	openHolds, openFeeds                       prometheus.Gauge
+	feeds, intakeFeeds, rows, verdicts, signals, decided *prometheus.CounterVec
+	intakeBytes, swept                                   prometheus.Counter
+	stages                                               *prometheus.HistogramVec
+	feedSeconds                                          prometheus.Observer
+	openHolds, openFeeds                                 prometheus.Gauge
 }
 
 // NewMetrics registers the inventory's metrics.
 func NewMetrics(m *telemetry.Metrics) *Metrics {
 	return &Metrics{
 		feeds: m.Counter(feedsTotal), intakeFeeds: m.Counter(intakeFeedsTotal), rows: m.Counter(rowsTotal),
-		signals: m.Counter(signalsTotal), decided: m.Counter(holdsDecidedTotal),
+		verdicts: m.Counter(verdictsTotal),
+		signals:  m.Counter(signalsTotal), decided: m.Counter(holdsDecidedTotal),
 		intakeBytes: m.Counter(intakeBytesTotal).WithLabelValues(), swept: m.Counter(sweptTotal).WithLabelValues(),
 		stages: m.Histogram(stageSeconds), feedSeconds: m.Histogram(feedSeconds).WithLabelValues(),
 		openHolds: m.Gauge(openHolds).WithLabelValues(), openFeeds: m.Gauge(openFeeds).WithLabelValues(),
@@ -82,9 +122,11 @@ func (m *Metrics) stage(name string, took time.Duration) {
 	m.stages.WithLabelValues(name).Observe(took.Seconds())
 }
 
-func (m *Metrics) chunk(a Account, took time.Duration) {
-	m.stage("chunk", took)
-	m.account(a)
+func (m *Metrics) chunk(a *applied) {
+	m.account(a.ledger.Account)
+	for said, n := range a.verdicts {
+		m.verdicts.WithLabelValues(said.stage, said.rule).Add(float64(n))
+	}
 }
 
 func (m *Metrics) account(a Account) {

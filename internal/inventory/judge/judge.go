@@ -128,6 +128,17 @@ type Outcome struct {
 	ConfirmedAvailability time.Time
 	// Problems are the row's; one is of severity Rejected where the row is.
 	Problems []normalize.Problem
+	// Rules are those that decided, stage by stage.
+	Rules Rules
+}
+
+// Rules name what decided about a row in each stage; empty for the stages that
+// it did not come to.
+type Rules struct {
+	Hydrate      hydrate.Rule
+	Price        price.Rule
+	Guard        guard.Rule
+	Availability availability.Rule
 }
 
 // Tally counts dispositions.
@@ -183,6 +194,7 @@ func Chunk(rows []feed.Row, in *Inputs) []Outcome {
 			if outcomes[i].Disposition == 0 {
 				c.decide(&passage[i])
 			}
+			outcomes[i].Rules = passage[i].rules()
 		}
 	}
 	return outcomes

@@ -53,6 +53,10 @@ type work struct {
 	guarded  guard.Verdict
 }
 
+func (w *work) rules() Rules {
+	return Rules{Hydrate: w.hydrated.Rule, Price: w.priced.Rule, Guard: w.guarded.Rule, Availability: w.onShelf.Rule}
+}
+
 func newChunk(in *Inputs) *chunk {
 	c := &chunk{in: in, rules: normalize.Rules{
 		Mapping: in.Mapping, Currency: in.Settings.Currency, Location: in.Location, FileTime: in.SourceTime, Kind: in.Kind,
