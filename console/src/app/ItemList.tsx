@@ -74,6 +74,7 @@ export function ItemList({ filter, view, onView, search, bar }: {
           columns={columnsFor(filter)}
           rowKey={(item) => `${item.merchantId} ${item.storeId} ${item.itemId}`}
           loading={query.isPending}
+          failed={query.isError}
           view={view}
           onView={onView}
           search={search}

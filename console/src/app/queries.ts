@@ -10,6 +10,8 @@ import type { FeedStatus } from '../gen/bodega/inventory/v1/feed_pb';
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
+      // Bodega may run on this very machine: whether that is "online" says nothing about reaching it.
+      networkMode: 'always',
       staleTime: 5_000,
       gcTime: 5 * 60_000,
       retry: (attempt, error) => {

@@ -109,6 +109,7 @@ export function Holds() {
             columns={columnsFor(withDecided)}
             rowKey={(hold) => hold.holdId}
             loading={query.isPending}
+            failed={query.isError}
             view={search}
             onView={(view) => set(view, true)}
             selection={mayDecide ? selection : undefined}

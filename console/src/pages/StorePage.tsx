@@ -112,6 +112,7 @@ function StoreFeeds() {
         columns={feedColumns(true).filter((column) => column.key !== 'merchant')}
         rowKey={(feed) => feed.feedId}
         loading={query.isPending}
+        failed={query.isError}
         view={search}
         onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
         onOpen={(feed) => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: feed.feedId } })}

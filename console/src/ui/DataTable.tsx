@@ -49,6 +49,8 @@ export interface DataTableProps<Row> {
   onOpen?: (row: Row) => void;
   selection?: Selection;
   loading?: boolean;
+  /** True where the rows could not be read: then nothing claims that there are none. */
+  failed?: boolean;
   empty?: ReactNode;
   /** More rows at the server: they are fetched as the table nears its end. */
   more?: { available: boolean; loading: boolean; load: () => void; /** True fetches them all. */ all?: boolean };
@@ -157,6 +159,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     saveFile(`${id}.csv`, new Blob([csv], { type: 'text/csv' }));
   };
 
+  if (props.failed && rows.length === 0) return null;
   return (
     <div className={css.frame}>
       <div className={css.bar}>
