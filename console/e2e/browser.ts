@@ -45,10 +45,10 @@ export interface Visit {
   complaints: string[];
 }
 
-export async function visit(browser: Browser, options: { viewport?: typeof desktop; dark?: boolean } = {}): Promise<Visit> {
+export async function visit(browser: Browser, options: { viewport?: typeof desktop } = {}): Promise<Visit> {
   const context = await browser.newContext({
     viewport: options.viewport ?? desktop,
-    colorScheme: options.dark ? 'dark' : 'light',
+    colorScheme: 'light',
     reducedMotion: 'reduce',
     acceptDownloads: true,
     permissions: ['clipboard-read', 'clipboard-write'],
@@ -58,7 +58,7 @@ export async function visit(browser: Browser, options: { viewport?: typeof deskt
   const complaints: string[] = [];
   page.on('console', (message) => {
     // The browser logs what a test asks for: who is calling before the sign-in (401), and a network that is gone.
-    if (message.type() === 'error' && !/401|ERR_INTERNET_DISCONNECTED/.test(message.text())) complaints.push(`${message.text()} (${page.url()})`);
+    if (message.type() === 'error' && !/401|ERR_INTERNET_DISCONNECTED|TypeError: Failed to fetch/.test(message.text())) complaints.push(`${message.text()} (${page.url()})`);
   });
   page.on('pageerror', (error) => complaints.push(`${error.message} (${page.url()})`));
   return { context, page, complaints };
@@ -101,10 +101,13 @@ interface AxeResult {
   violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[];
 }
 
-/** Everything that axe finds against WCAG 2.2 A and AA and its best practices, one line each. */
-export async function axe(page: Page): Promise<string[]> {
+/** Everything that axe finds against WCAG 2.2 A and AA and its best practices, one line each; by the rules named, or by all. */
+export async function axe(page: Page, rules?: string[]): Promise<string[]> {
   // Evaluated by the debugger rather than added as a script, which the page's policy would refuse.
-  await page.evaluate(axeSource);
-  const found = (await page.evaluate(() => (window as unknown as { axe: { run: (context: Document, options: object) => Promise<unknown> } }).axe.run(document, { resultTypes: ['violations'] }))) as AxeResult;
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axeSource);
+  const found = (await page.evaluate(
+    (only) => (window as unknown as { axe: { run: (context: Document, options: object) => Promise<unknown> } }).axe.run(document, { resultTypes: ['violations'], ...(only ? { runOnly: only } : {}) }),
+    rules,
+  )) as AxeResult;
   return found.violations.flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${violation.help} at ${node.target.join(' ')}: ${node.failureSummary.replace(/\s+/g, ' ')}`));
 }
