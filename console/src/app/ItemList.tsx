@@ -7,7 +7,7 @@ import { DataTable, type Column, type TableView } from '../ui/DataTable';
 import { formatShare, minorToDecimal, storeLabel, toDate } from '../ui/format';
 import { IconItems } from '../ui/icons';
 import { Card, State, surface } from '../ui/surface';
-import { hiddenReasonLabel, type Word } from '../ui/words';
+import { itemWord } from '../ui/words';
 import { itemsQuery, type ItemFilter } from './queries';
 
 export const visibilities: Record<string, Visibility> = {
@@ -15,11 +15,6 @@ export const visibilities: Record<string, Visibility> = {
   hidden: Visibility.HIDDEN,
   held: Visibility.HELD,
 };
-
-export function itemWord(item: Item): Word {
-  if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
-  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'no_good_price' && item.holdId ? 'warn' : 'bad' };
-}
 
 function columnsFor(filter: ItemFilter): Column<Item>[] {
   return [

@@ -1,7 +1,7 @@
 import { SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import { BarList } from '../charts/parts';
 import { usualRange } from '../charts/scale';
 import { Timeline } from '../charts/Timeline';
@@ -9,13 +9,13 @@ import { MerchantPicker } from '../app/pickers';
 import { overviewQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
 import type { GetOverviewResponse } from '../gen/bodega/inventory/v1/console_pb';
-import { Empty, ProblemNotice } from '../ui/atoms';
-import { DataTable } from '../ui/DataTable';
+import { ProblemNotice } from '../ui/atoms';
 import { countOf, formatCount, formatDuration, formatShare, toDate } from '../ui/format';
-import { IconStore } from '../ui/icons';
 import { Card, Metric, PageHead, SkeletonLines, surface } from '../ui/surface';
 import { hiddenReasonLabel, type Tone } from '../ui/words';
-import { storeColumns, storeKey } from './storeColumns';
+
+// Below the charts: it comes while they are looked at.
+const OverviewStores = lazy(() => import('./OverviewStores').then((module) => ({ default: module.OverviewStores })));
 
 const route = getRouteApi('/app/inventory/');
 const spans = [
@@ -59,8 +59,6 @@ export function Overview() {
 
 function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: number }) {
   const search = route.useSearch();
-  const navigate = useNavigate();
-  const pageNavigate = route.useNavigate();
   const [hovered, setHovered] = useState<number>();
   const at = useMemo(() => data.throughput.map((point) => toDate(point.at) ?? new Date(0)), [data.throughput]);
   const values = (pick: (point: GetOverviewResponse['throughput'][number]) => bigint) => data.throughput.map((point) => Number(pick(point)));
@@ -124,21 +122,9 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
         )}
       </Card>
       <Card title="Stores" flush>
-        <DataTable
-          id="overview-stores"
-          label="Stores"
-          rows={data.stores}
-          columns={storeColumns(!search.merchant && data.merchants.length > 1)}
-          rowKey={storeKey}
-          view={search}
-          onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
-          onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: store.merchantId, storeId: store.storeId } })}
-          empty={
-            <Empty icon={<IconStore size={32} />} title="No stores yet" command="bodega store create --merchant M --id 1 --name NAME">
-              A store is one place of a merchant, with its own prices and its own menu.
-            </Empty>
-          }
-        />
+        <Suspense fallback={<div className={surface.cardBody}><SkeletonLines lines={8} height={20} /></div>}>
+          <OverviewStores data={data} />
+        </Suspense>
       </Card>
     </>
   );

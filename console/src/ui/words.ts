@@ -1,4 +1,5 @@
 import { FeedCause, FeedKind, FeedStatus } from '../gen/bodega/inventory/v1/feed_pb';
+import type { Item } from '../gen/bodega/inventory/v1/item_pb';
 import { Role } from '../gen/bodega/identity/v1/identity_pb';
 
 /** What a state means to a person; the colour, the icon and the word always go together. */
@@ -40,6 +41,11 @@ export function hiddenReasonLabel(reason: string): string {
 
 export function hiddenReasonSentence(reason: string): string {
   return hiddenReasons[reason]?.sentence ?? `Hidden because of: ${readable(reason).toLowerCase()}.`;
+}
+
+export function itemWord(item: Item): Word {
+  if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
+  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'no_good_price' && item.holdId ? 'warn' : 'bad' };
 }
 
 const guards: Record<string, string> = {
