@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/bodega-hq/bodega/internal/app/term"
 	"github.com/bodega-hq/bodega/internal/platform/rpc"
@@ -47,7 +49,48 @@ func explain(err error) string {
 type message struct{ proto.Message }
 
 // MarshalJSON writes the message's fields under their proto names, zero
-// values too, so that a script finds every field.
+// values too, so that a script finds every field. Integers of 64 bits are
+// numbers, as scripts expect, and not the text that protobuf's own JSON makes
+// of them: what is counted here stays far below 2^53.
 func (m message) MarshalJSON() ([]byte, error) {
-	return protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(m.Message)
+	encoded, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(m.Message)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(encoded, &fields); err != nil {
+		return nil, err
+	}
+	numbers(m.ProtoReflect().Descriptor(), fields)
+	return json.Marshal(fields)
+}
+
+// numbers turns a message's integers of 64 bits from text into numbers.
+func numbers(d protoreflect.MessageDescriptor, fields map[string]any) {
+	for name, value := range fields {
+		f := d.Fields().ByName(protoreflect.Name(name))
+		if f == nil {
+			continue // a well-known type has a form of its own
+		}
+		fields[name] = number(f, value)
+	}
+}
+
+func number(f protoreflect.FieldDescriptor, value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			value[i] = number(f, value[i])
+		}
+	case map[string]any:
+		if f.Message() != nil && !f.IsMap() {
+			numbers(f.Message(), value)
+		}
+	case string:
+		switch f.Kind() {
+		case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+			return json.Number(value)
+		}
+	}
+	return value
 }
