@@ -84,6 +84,8 @@ test: postgres browser promtool build ## Run every test that fits in ten warm mi
 	go test $$(scripts/packages.sh plain)
 	$(call say,test the console's parts)
 	cd console && npm test
+	$(call say,walk the console in a browser on demo data)
+	cd console && npm run e2e
 
 .PHONY: test-faults
 test-faults: postgres build ## Kill the server at every durable write and at seeded moments: long.
