@@ -49,7 +49,7 @@ func FeedWorkflow(ctx workflow.Context, in FeedInput) error {
 	end := Ending{Status: Done}
 	switch {
 	case temporal.IsCanceledError(err):
-		end = Ending{Status: Canceled, Reason: "canceled; the stores that were done by then stay as they are"}
+		end = Ending{Status: Canceled, Reason: canceled}
 	case err != nil:
 		end = Ending{Status: Failed, Reason: durable.UserMessage(err)}
 	}
