@@ -401,15 +401,17 @@ func (s *store) countOpenFeeds(ctx context.Context) (int64, error) {
 }
 
 // A unit gets the fence of a store when no other holds it and none that was
-// submitted earlier still waits for it: files apply in the order of intake.
+// submitted earlier still waits for it: files apply in the order of intake. One
+// that holds it already takes it again whoever waits, or the two would wait
+// for each other: an upload that began earlier may have ended later.
 const takeFence = `
 UPDATE store_fence SET feed_id = $3, token = $4
 WHERE merchant_id = $1 AND store_id = $2
   AND (feed_id IN ('', $3) OR feed_id IN (SELECT f.feed_id FROM feed f WHERE f.feed_id = store_fence.feed_id AND f.status NOT IN ('queued', 'running')))
-  AND NOT EXISTS (
+  AND (feed_id = $3 OR NOT EXISTS (
     SELECT 1 FROM feed_store fs JOIN feed f ON f.feed_id = fs.feed_id
     WHERE fs.merchant_id = $1 AND fs.store_id = $2 AND fs.finished_at IS NULL
-      AND f.status IN ('queued', 'running') AND fs.feed_id < $3)`
+      AND f.status IN ('queued', 'running') AND fs.feed_id < $3))`
 
 // takeFence makes an attempt the one that applies to a store. False means
 // that another unit of work comes first.

@@ -175,3 +175,46 @@ func (w *world) menusShowItems() {
 		}
 	}
 }
+
+// An upload that began first and ended last has the smaller id, and is stored
+// while the other feed applies. Cut off there, that one goes on all the same:
+// neither waits for the other for ever.
+func TestFeedGoesOnThoughAnEarlierUploadEndsLater(t *testing.T) {
+	w := newWorld(t)
+	var quick FeedID
+	uploading := false
+	w.bucket.failOn(func(key string) error {
+		switch {
+		case strings.Contains(key, "/raw/") && !uploading:
+			uploading = true
+			receipt, err := w.submit(submission{}, file(1, 120, "2.00"))
+			if err != nil {
+				return err
+			}
+			quick = receipt.Feed
+			if err := w.steps(quick); !errors.Is(err, errScripted) {
+				t.Errorf("the quick feed is cut off by %v", err)
+			}
+		case strings.Contains(key, "/changes/"):
+			return errScripted
+		}
+		return nil
+	})
+	slow, err := w.submit(submission{}, file(1, 120, "2.10"))
+	w.bucket.failOn(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slow.Feed >= quick {
+		t.Fatalf("the slow upload is %s, the quick one %s: the test is about the other order", slow.Feed, quick)
+	}
+	wantKind(t, w.steps(slow.Feed), fault.Unavailable)
+	for _, id := range []FeedID{quick, slow.Feed} {
+		if f := w.run(id); f.Status != Done || f.Account.RowsRead != 120 {
+			t.Errorf("feed %s is %s: %s %+v", id, f.Status, f.Error, f.Account)
+		}
+	}
+	if price := w.menu("1")["00001"]; price != 210 {
+		t.Errorf("item 1 at %d, want the price of the file that was stored last", price)
+	}
+}
