@@ -53,6 +53,13 @@ run: postgres build ## Build everything and run it on the demo marketplace; data
 dev: postgres console ## Rebuild and restart on save; the console reloads by itself on port 5173.
 	scripts/dev.sh
 
+.PHONY: kube
+kube: ## Leave a Kubernetes control plane running with the health operator, and print its kubeconfig.
+	test/kube/build.sh
+	@mkdir -p $(CACHE)
+	go build -o $(CACHE)/sandbox ./internal/clusterhealth/kubetest/sandbox
+	@exec $(CACHE)/sandbox
+
 .PHONY: postgres
 postgres:
 	@scripts/ensure-postgres.sh
@@ -79,9 +86,16 @@ test: postgres browser promtool build ## Run every test that fits in ten warm mi
 	cd console && npm test
 
 .PHONY: test-faults
-test-faults: postgres build ## Kill the server at every durable write and at seeded moments: long.
+test-faults: postgres console ## Kill the server at every durable write and at seeded moments: long.
 	$(call say,kill PostgreSQL, its parent and transactions in flight)
 	go test -timeout 30m -count 1 ./internal/platform/pg/...
+	$(call say,build the server with crash points)
+	mkdir -p bin/faults
+	go build -tags faults -o bin/faults/ ./cmd/bodega
+	$(call say,kill the server before and after each of its durable writes and at seeded moments; take database and disk away: about ten minutes)
+	BODEGA_BIN=$(CURDIR)/bin/faults/bodega go test -tags faults -timeout 30m -count 1 -parallel 6 ./test/faults
+	$(call say,record the histories of feeds in a real Temporal server)
+	go test -tags faults -timeout 30m -count 1 -run TestHistories ./cmd/bodega
 
 ## Check
 
@@ -122,6 +136,11 @@ bench-inventory: postgres ## Rows a second through the pipeline, beside its base
 .PHONY: bench-ml
 bench-ml: ## Trees and clusters, beside LightGBM and scikit-learn where Python is present.
 	bench/ml/run.sh
+
+.PHONY: bench-health
+bench-health: ## Cluster health checks a second, their lateness and memory, beside a plain loop and the limits.
+	test/kube/build.sh
+	go run ./bench/health $(BENCH)
 
 ## Tools
 

@@ -38,6 +38,7 @@ type stage struct {
 	env *testsuite.TestWorkflowEnvironment
 	// around stands between the workflow and a step; nil lets it happen.
 	around func(ctx context.Context, s step, do func() error) error
+	real   *Activities
 
 	mu    sync.Mutex
 	taken []step
@@ -54,6 +55,7 @@ func stageOf(t *testing.T, w *world) *stage {
 	s.env.SetTestTimeout(time.Minute)
 	s.env.RegisterWorkflow(FeedWorkflow)
 	real := &Activities{service: w.service}
+	s.real = real
 	name := func(n string) activity.RegisterOptions { return activity.RegisterOptions{Name: n} }
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in FeedInput) (begun Begun, err error) {
 		err = s.take(ctx, step{Name: "Begin"}, func() error { begun, err = real.Begin(ctx, in); return err })
@@ -416,6 +418,35 @@ func TestFeedWorkflowBoundsRetries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A step whose worker is stopped, or cannot send its heartbeat, is canceled.
+// It goes on elsewhere, and the feed is none the worse.
+func TestFeedWorkflowOutlivesItsWorker(t *testing.T) {
+	want := smooth(t)
+	s := newStage(t)
+	id := s.threeStores("2.00")
+	in := s.input(id)
+	s.around = func(ctx context.Context, at step, do func() error) error {
+		if at.Attempt > 1 {
+			return do()
+		}
+		stopped, stop := context.WithCancelCause(ctx)
+		stop(errScripted)
+		switch at.Name {
+		case "Begin":
+			_, err := s.real.Begin(stopped, in)
+			return err
+		case "ApplyStore":
+			_, err := s.real.ApplyStore(stopped, in, at.Store)
+			return err
+		}
+		return s.real.Finish(stopped, in, Ending{Status: Done})
+	}
+	if f := s.mustPerform(id); f.Status != Done {
+		t.Fatalf("feed is %s: %s", f.Status, f.Error)
+	}
+	sameLeft(t, s.left(id), want)
 }
 
 // What is wrong by itself is not tried again.

@@ -20,14 +20,14 @@ import (
 	inventoryv1 "github.com/bodega-hq/bodega/gen/bodega/inventory/v1"
 )
 
-// undisturbed runs the feeds once without a fault, and lists its durable writes.
-func undisturbed(t *testing.T) (writes []string, took time.Duration, left *outcome) {
+// undisturbed runs a feed once without a fault, and lists its durable writes.
+func undisturbed(t *testing.T, f sent) (writes []string, took time.Duration, left *outcome) {
 	t.Helper()
 	dir := fresh(t)
 	log := filepath.Join(filepath.Dir(dir), "writes")
 	s := start(t, dir, "BODEGA_CRASH_FROM=/raw/", "BODEGA_CRASH_LOG="+log)
 	began := time.Now()
-	s.ends(s.mustPut(full()))
+	s.ends(s.mustPut(f))
 	took = time.Since(began)
 	left = s.outcome()
 	s.stop()
@@ -111,7 +111,7 @@ func meanwhile(s *server) (id func() string, done <-chan struct{}) {
 // that it makes durable and each transaction that it commits on a feed's way,
 // and starts it again. What that leaves is what no fault would have left.
 func TestKilledAtEveryDurableWrite(t *testing.T) {
-	writes, took, want := undisturbed(t)
+	writes, took, want := undisturbed(t, full())
 	t.Logf("the feed makes %d durable writes in %s:", len(writes), took.Round(time.Millisecond))
 	for i, w := range writes {
 		t.Logf("%3d %s", i+1, w)
@@ -165,7 +165,7 @@ const moments = 20
 // also between and within writes that are Temporal's, and once more while it
 // recovers.
 func TestKilledAtSeededMoments(t *testing.T) {
-	_, took, want := undisturbed(t)
+	_, took, want := undisturbed(t, full())
 	const seed = 2
 	random := rand.New(rand.NewPCG(seed, seed))
 	for n := range moments {

@@ -75,7 +75,7 @@ func (s *server) outcome() *outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	db := s.database()
-	s.published(ctx, db)
+	s.settled(ctx, db)
 	out := &outcome{}
 	for _, o := range outcomes {
 		*o.into(out) = s.lines(ctx, db, o.sql)
@@ -103,13 +103,21 @@ func (s *server) lines(ctx context.Context, db *pgx.Conn, sql string) []string {
 	return found
 }
 
-// published waits until readers are pointed to menus that have every write.
-func (s *server) published(ctx context.Context, db *pgx.Conn) {
+// settled waits until what follows on a feed's end is there: menus that have
+// every write, and medians of the prices as they are.
+func (s *server) settled(ctx context.Context, db *pgx.Conn) {
 	s.t.Helper()
 	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
 		var behind int
-		if err := db.QueryRow(ctx, `SELECT count(*) FROM store_fence WHERE writes > published`).Scan(&behind); err != nil {
-			s.t.Fatalf("wait for the menus: %v", err)
+		if err := db.QueryRow(ctx, `
+WITH medians AS (
+  SELECT item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY (state->'price'->>'minor')::int8) AS price_minor, count(*)::int4 AS stores
+  FROM item WHERE state->'price' IS NOT NULL AND coalesce(state->>'hidden', '') <> 'delisted' GROUP BY item_id
+)
+SELECT (SELECT count(*) FROM store_fence WHERE writes > published)
+  + (SELECT count(*) FROM medians FULL JOIN item_median m USING (item_id, price_minor, stores)
+     WHERE medians.item_id IS NULL OR m.item_id IS NULL)`).Scan(&behind); err != nil {
+			s.t.Fatalf("wait for %d menus and medians: %v", behind, err)
 		}
 		if behind == 0 {
 			return
@@ -159,9 +167,9 @@ func (s *server) chunksMatch(ctx context.Context, db *pgx.Conn) {
 	}
 	rows, err := db.Query(ctx, `
 SELECT c.feed_id, c.store_id, c.chunk, o.object_key, o.changes, c.applied + c.held + c.removed, c.rejected
-FROM feed_chunk c JOIN feed f ON f.feed_id = c.feed_id
+FROM feed_chunk c
 LEFT JOIN inventory_outbox o ON o.feed_id = c.feed_id AND o.store_id = c.store_id AND o.chunk = c.chunk
-ORDER BY f.submitted_at, c.store_id, c.chunk`)
+ORDER BY c.done_at, c.store_id, c.chunk`)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -196,7 +204,7 @@ ORDER BY f.submitted_at, c.store_id, c.chunk`)
 			item := c.Store + "/" + l.Item
 			had, ok := known[item]
 			if before := decoded(s, l.Before); ok != (l.Before != nil) || ok && (!reflect.DeepEqual(before, had.after) || had.by != writer{l.PreviousFeed, l.PreviousChunk}) {
-				s.t.Errorf("%s: item %s changed from %v by %s/%d, and what was there is %v by %v", name, l.Item, before, l.PreviousFeed, l.PreviousChunk, had.after, had.by)
+				s.t.Fatalf("%s: item %s changed from %v by %s/%d, and what was there is %v by %v", name, l.Item, before, l.PreviousFeed, l.PreviousChunk, had.after, had.by)
 			}
 			known[item] = seen{decoded(s, l.After), writer{c.Feed, c.Chunk}}
 		}
@@ -215,7 +223,7 @@ ORDER BY f.submitted_at, c.store_id, c.chunk`)
 		items++
 		last := known[store+"/"+item]
 		if now := decoded(s, []byte(state)); last.by != (writer{feed, by}) || !reflect.DeepEqual(now, last.after) {
-			s.t.Errorf("item %s/%s is %v by %s/%d, and the last before/after object has %v by %v", store, item, now, feed, by, last.after, last.by)
+			s.t.Fatalf("item %s/%s is %v by %s/%d, and the last before/after object has %v by %v", store, item, now, feed, by, last.after, last.by)
 		}
 		return nil
 	}); err != nil {

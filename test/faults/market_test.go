@@ -107,6 +107,22 @@ func update() string {
 	return b.String()
 }
 
+// long is a feed of 80 chunks: long enough to be met on its way.
+func long() sent {
+	var b strings.Builder
+	b.WriteString(header)
+	for _, store := range stores {
+		for i := range 1600 {
+			if i == 3 {
+				line(&b, store, i, "550.00") // a guard holds it
+				continue
+			}
+			line(&b, store, i, fmt.Sprintf("%d.75", 2+i%7))
+		}
+	}
+	return sent{Kind: "full", Key: "long", At: morning.Add(time.Hour), Body: b.String()}
+}
+
 // full is the feed that the tests kill the server over.
 func full() sent {
 	return sent{Kind: "full", Key: "update", At: morning.Add(time.Hour), Body: update()}
