@@ -154,5 +154,5 @@ func commandPrefix(err error) string {
 	if !errors.As(err, &parse) || parse.Context == nil || parse.Context.Selected() == nil {
 		return ""
 	}
-	return parse.Context.Selected().Path()[len("bodega"):][1:] + " "
+	return strings.TrimPrefix(parse.Context.Selected().FullPath(), "bodega ") + " "
 }
