@@ -1,5 +1,6 @@
 """Real LightGBM on the table that bench/ml/gbdt wrote: one training, one batch
-prediction, single rows. Prints one JSON object of seconds.
+prediction, single rows. Prints one JSON object of seconds, and of how far its
+predictions of the model in FOLDER/model.txt are from those in FOLDER/scores.f64.
 
     python3 bench/ml/gbdt_peer.py FOLDER THREADS
 """
@@ -45,6 +46,10 @@ def main():
     scores = timed("batch", out, lambda: booster.predict(table, num_threads=threads))
     right = scores[np.arange(len(label)), label.astype(int)]
     out["logloss"] = float(-np.log(np.maximum(right, 1e-15)).mean())
+    scores.T.tofile(folder / "peer_scores.f64")
+    given = np.fromfile(folder / "scores.f64").reshape(-1, shape["rows"]).T
+    served = lgb.Booster(model_file=folder / "model.txt").predict(table, num_threads=threads)
+    out["model_here"] = float(np.abs(served - given).max())
     booster.save_model(folder / "peer.txt")
     first = lgb.Booster(model_file=folder / "peer.txt")
     rounds_of_100 = 100 // shape["params"]["num_class"]

@@ -50,6 +50,7 @@ type commands struct {
 	Hold          HoldCmd          `cmd:"" help:"List held prices and removals, and decide on them."`
 	User          UserCmd          `cmd:"" help:"Make and list users."`
 	Token         TokenCmd         `cmd:"" help:"Make, list and revoke API tokens."`
+	Model         ModelCmd         `cmd:"" help:"Train, use and inspect gradient-boosted trees."`
 	ClusterPoints ClusterPointsCmd `cmd:"" help:"Group the rows of a table by density (DBSCAN)."`
 	Config        ConfigCmd        `cmd:"" help:"Check a configuration, or show where it differs from the defaults."`
 	Migrate       MigrateCmd       `cmd:"" help:"Bring the database's schemas up to date."`
@@ -154,5 +155,5 @@ func commandPrefix(err error) string {
 	if !errors.As(err, &parse) || parse.Context == nil || parse.Context.Selected() == nil {
 		return ""
 	}
-	return strings.TrimPrefix(parse.Context.Selected().FullPath(), "bodega ") + " "
+	return parse.Context.Selected().Path() + " "
 }

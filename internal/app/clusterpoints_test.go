@@ -22,9 +22,7 @@ import (
 // clusterPointsRun runs the command line as main would.
 func clusterPointsRun(t *testing.T, format term.Format, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	var cli struct {
-		ClusterPoints ClusterPointsCmd `cmd:""`
-	}
+	var cli commands
 	parser, err := kong.New(&cli, kong.Name("bodega"), kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)

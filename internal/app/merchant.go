@@ -18,6 +18,7 @@ import (
 type MerchantCmd struct {
 	Create MerchantCreateCmd `cmd:"" help:"Make a merchant."`
 	List   MerchantListCmd   `cmd:"" help:"List merchants."`
+	Limits MerchantLimitsCmd `cmd:"" help:"Show or set when a merchant's prices are held for a person."`
 }
 
 // MerchantCreateCmd is `bodega merchant create`.

@@ -23,9 +23,7 @@ import (
 // modelRunCommand runs the command line as main would.
 func modelRunCommand(t *testing.T, format term.Format, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	var cli struct {
-		Model ModelCmd `cmd:""`
-	}
+	var cli commands
 	parser, err := kong.New(&cli, kong.Name("bodega"), kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +36,32 @@ func modelRunCommand(t *testing.T, format term.Format, args ...string) (stdout, 
 	parsed.BindTo(t.Context(), (*context.Context)(nil))
 	err = parsed.Run(&term.Terminal{Format: format, In: strings.NewReader(""), Out: &out, Err: &progress})
 	return out.String(), progress.String(), err
+}
+
+// The binary has the command, the server's variables mean nothing to it, and
+// scripts can tell a bad command line from bad data.
+func TestModelExitCodes(t *testing.T) {
+	t.Setenv("BODEGA_CONFIG", filepath.Join(t.TempDir(), "absent.yaml"))
+	data := modelFile(t, "F.csv", modelNumbers(60))
+	out := filepath.Join(t.TempDir(), "MODEL.txt")
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"model", "train", "--data", data, "--label", "y", "--param", "objective=binary", "--out", out}, 0, "binary"},
+		{[]string{"model", "show", out}, 0, "binary"},
+		{[]string{"model", "train", "--data", data, "--label", "z", "--out", out}, 1, `no such column: "z"`},
+		{[]string{"model", "train", "--date", data}, 2, "Run `bodega model train --help`"},
+		{[]string{"cluster-points", "--eps", "-1"}, 2, "Run `bodega cluster-points --help`"},
+		{[]string{"feed", "--date"}, 2, "Run `bodega feed --help`"},
+	} {
+		var printed strings.Builder
+		terminal := &term.Terminal{In: strings.NewReader(""), Out: &printed, Err: &printed}
+		if code := run(t.Context(), tt.args, Parts{}, terminal); code != tt.code || !strings.Contains(printed.String(), tt.says) {
+			t.Errorf("bodega %s: exit code %d, want %d; printed %q", strings.Join(tt.args, " "), code, tt.code, printed.String())
+		}
+	}
 }
 
 // modelMust runs a command that has to succeed and prints JSON into v.
@@ -188,6 +212,64 @@ func TestModelPredictByName(t *testing.T) {
 	modelMust(t, &b, "predict", "--model", out, "--data", modelFile(t, "b.csv", "memo,day,event name,currency,amount\nx,3,tip,USD,12.5\ny,3,tip,EUR,12.5\n"))
 	if fmt.Sprint(a.Rows) != fmt.Sprint(b.Rows) {
 		t.Errorf("%v by one order, %v by another; a category never seen counts as missing", a.Rows, b.Rows)
+	}
+}
+
+// Categories that are true and false are booleans to pandas, and so they are in
+// the model's list.
+func TestModelBooleanCategories(t *testing.T) {
+	var rows strings.Builder
+	rows.WriteString("y,flag,odd\n")
+	for i := range 300 {
+		fmt.Fprintf(&rows, "%d,%s,%s\n", i%2, []string{"False", "True"}[i%2], []string{"true", "maybe", ""}[i%3])
+	}
+	out := filepath.Join(t.TempDir(), "MODEL.txt")
+	var report modelReportJSON
+	modelMust(t, &report, "train", "--data", modelFile(t, "F.csv", rows.String()), "--label", "y", "--categorical", "flag,odd",
+		"--param", "objective=binary", "--param", "num_iterations=5", "--out", out)
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `pandas_categorical:[[false,true],["maybe","true"]]`; !strings.Contains(string(text), want) {
+		t.Errorf("no %s in the model", want)
+	}
+	var got modelRowsJSON
+	modelMust(t, &got, "predict", "--model", out, "--data", modelFile(t, "G.csv", "flag,odd\nTrue,\ntrue,\nFALSE,\n"))
+	if got.Rows[0][0] != got.Rows[1][0] || got.Rows[0][0] <= got.Rows[2][0] {
+		t.Errorf("True, true and FALSE give %v", got.Rows)
+	}
+}
+
+// Rows that teach nothing still give a model, and the command says why it
+// predicts the same for all.
+func TestModelTrainOnLittle(t *testing.T) {
+	var constant strings.Builder
+	constant.WriteString("y,a\n")
+	for i := range 100 {
+		fmt.Fprintf(&constant, "%d,7\n", i%2)
+	}
+	for _, tt := range []struct{ name, content, says string }{
+		{"fewer rows than a leaf needs", "y,a\n0,1\n1,2\n0,3\n", "3 rows are fewer than twice min_data_in_leaf = 20"},
+		{"one class only", "y,a\n" + strings.Repeat("1,5\n1,6\n", 50), "every label is 1"},
+		{"constant feature", constant.String(), "no feature has values that divide the rows"},
+		{"infinities and NaN", "y,a\n0,inf\n1,-inf\n0,nan\n", "3 rows are fewer"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			data, out := modelFile(t, "F.csv", tt.content), filepath.Join(t.TempDir(), "MODEL.txt")
+			var report modelReportJSON
+			stderr := modelMust(t, &report, "train", "--data", data, "--label", "y", "--param", "objective=binary", "--out", out)
+			if !strings.Contains(stderr, tt.says) {
+				t.Errorf("standard error %q does not say %q", stderr, tt.says)
+			}
+			var got modelRowsJSON
+			modelMust(t, &got, "predict", "--model", out, "--data", data)
+			for i, row := range got.Rows {
+				if row[0] != got.Rows[0][0] || !(row[0] >= 0 && row[0] <= 1) {
+					t.Fatalf("row %d has prediction %v, row 0 %v", i, row[0], got.Rows[0][0])
+				}
+			}
+		})
 	}
 }
 
@@ -345,12 +427,14 @@ func TestModelTrainRefuses(t *testing.T) {
 		kind          error
 		want          string
 	}{
-		{"missing label column", good, []string{"--label", "z"}, table.ErrFormat, `no column "z"`},
-		{"missing categorical column", good, []string{"--label", "y", "--categorical", "c"}, table.ErrFormat, `no column "c"`},
+		{"missing label column", good, []string{"--label", "z"}, table.ErrColumn, `label: no such column: "z"; there are y, a, b`},
+		{"missing categorical column", good, []string{"--label", "y", "--categorical", "c"}, table.ErrColumn, `--categorical: no such column: "c"`},
 		{"label as category", good, []string{"--label", "y", "--categorical", "0"}, nil, "is the label"},
-		{"text as number", "y,a\n1,2\n0,x\n", []string{"--label", "y"}, table.ErrFormat, `column "a", line 3: "x" is not a number`},
-		{"text as label", "y,a\nyes,2\n", []string{"--label", "y"}, table.ErrFormat, `column "y", line 2: "yes"`},
+		{"text as number", "y,a\n1,2\n0,x\n", []string{"--label", "y"}, table.ErrText, `column "a", line 3: "x" is not a number; name the column in --categorical`},
+		{"text as label", "y,a\nyes,2\n", []string{"--label", "y"}, table.ErrText, `column "y", line 2: "yes"`},
 		{"no label", "y,a\n,2\n1,3\n", []string{"--label", "y"}, nil, `column "y", line 2: there is no value`},
+		{"NaN label", "y,a\nnan,2\n1,3\n", []string{"--label", "y"}, nil, `column "y", line 2: there is no value`},
+		{"infinite label", "y,a\n1,2\ninf,3\n", []string{"--label", "y"}, nil, `column "y", line 3: the value is infinite`},
 		{"empty file", "", []string{"--label", "y"}, table.ErrFormat, "empty"},
 		{"header only", "y,a\n", []string{"--label", "y"}, table.ErrFormat, "no rows"},
 		{"ragged", "y,a\n1,2\n1\n", []string{"--label", "y"}, table.ErrFormat, "line 3 has 1 cells"},
@@ -362,6 +446,7 @@ func TestModelTrainRefuses(t *testing.T) {
 		{"two values", good, []string{"--label", "y", "--param", "num_trees=2", "--param", "num_iterations=3"}, gbdt.ErrParameter, "two things"},
 		{"no value", good, []string{"--label", "y", "--param", "num_trees"}, gbdt.ErrParameter, "name=value"},
 		{"class out of range", good, []string{"--label", "a", "--param", "objective=multiclass", "--param", "num_class=2"}, gbdt.ErrData, "num_class = 2"},
+		{"nowhere to write", good, []string{"--label", "y", "--out", filepath.Join(t.TempDir(), "absent", "M.txt")}, os.ErrNotExist, "--out"},
 		{"other task", good, []string{"--label", "y", "--param", "task=predict"}, nil, "this command trains"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

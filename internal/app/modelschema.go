@@ -43,13 +43,16 @@ func modelLevelsOf(categories []any) *modelLevels {
 				l.numbers[number] = code
 			}
 		case bool:
-			for _, text := range []string{strconv.FormatBool(v), map[bool]string{true: "True", false: "False"}[v]} {
+			for _, text := range modelBoolTexts[v] {
 				l.texts[text] = code
 			}
 		}
 	}
 	return l
 }
+
+// modelBoolTexts are the texts that pandas reads as booleans.
+var modelBoolTexts = map[bool][]string{false: {"False", "FALSE", "false"}, true: {"True", "TRUE", "true"}}
 
 // codes turns cells into category codes; a category that the model does not
 // know is missing.
@@ -261,6 +264,9 @@ func modelLabel(read *table.Table, label string) ([]float64, error) {
 	for i, v := range values {
 		if v != v {
 			return nil, fmt.Errorf("label: column %q, line %d: there is no value", name, read.Line(i))
+		}
+		if math.Abs(v) > math.MaxFloat32 {
+			return nil, fmt.Errorf("label: column %q, line %d: the value is infinite or beyond a label's range", name, read.Line(i))
 		}
 	}
 	return values, nil

@@ -91,6 +91,17 @@ func modelDescribe(model *gbdt.Model) *modelShown {
 	return shown
 }
 
+// modelShortRange rounds "[min:max]" to what people read.
+func modelShortRange(text string) string {
+	low, high, ok := strings.Cut(strings.Trim(text, "[]"), ":")
+	a, errA := strconv.ParseFloat(low, 64)
+	b, errB := strconv.ParseFloat(high, 64)
+	if !ok || errA != nil || errB != nil {
+		return text
+	}
+	return fmt.Sprintf("%.6g to %.6g", a, b)
+}
+
 func (s *modelShown) text(w io.Writer, all bool) error {
 	if _, err := fmt.Fprintf(w, "%s: %d trees in %d rounds, %d leaves, %d features\n\n", s.Objective, s.Trees, s.Iterations, s.Leaves, len(s.Features)); err != nil {
 		return err
@@ -102,7 +113,7 @@ func (s *modelShown) text(w io.Writer, all bool) error {
 			hidden++
 			continue
 		}
-		rows = append(rows, []string{f.Name, f.Kind, f.Range, strconv.Itoa(f.Splits), strconv.FormatFloat(f.Gain, 'g', 6, 64)})
+		rows = append(rows, []string{f.Name, f.Kind, modelShortRange(f.Range), strconv.Itoa(f.Splits), strconv.FormatFloat(f.Gain, 'g', 6, 64)})
 	}
 	if err := term.Table(w, []string{"feature", "kind", "range", "splits", "gain"}, rows); err != nil {
 		return err

@@ -24,10 +24,11 @@ type ModelTrainCmd struct {
 	Label       string   `placeholder:"COL" help:"Column of the label, by name or number from 0; the first where it is not given."`
 	Categorical []string `placeholder:"COL,..." help:"Columns that hold categories, by name or number from 0 as in the file; their cells may be text."`
 	Weight      string   `placeholder:"COL" help:"Column of the rows' weights, by name or number from 0."`
-	Config      string   `placeholder:"train.conf" help:"Parameters in LightGBM's form, a line each: name = value."`
-	Param       []string `placeholder:"K=V" sep:"none" help:"A parameter by LightGBM's name; it overrides the configuration. Can be repeated."`
-	Valid       []string `placeholder:"G.csv" sep:"none" help:"Rows to report metrics on and to stop early by. Can be repeated."`
-	Out         string   `placeholder:"MODEL.txt" help:"Where to write the model, in LightGBM's text format."`
+	// BODEGA_CONFIG is the server's configuration, so this flag has no variable.
+	Config string   `placeholder:"train.conf" env:"-" help:"Parameters in LightGBM's form, a line each: name = value."`
+	Param  []string `placeholder:"K=V" sep:"none" help:"A parameter by LightGBM's name; it overrides the configuration. Can be repeated."`
+	Valid  []string `placeholder:"G.csv" sep:"none" help:"Rows to report metrics on and to stop early by. Can be repeated."`
+	Out    string   `placeholder:"MODEL.txt" help:"Where to write the model, in LightGBM's text format."`
 }
 
 // Help is the long help text.
@@ -89,9 +90,14 @@ func (c *ModelTrainCmd) Run(ctx context.Context, t *term.Terminal) error {
 		rounds = append(rounds, r)
 		bar.Set(int64(r.Iteration), modelNote(r))
 	})
-	bar.Finish()
+	if len(rounds) > 0 {
+		bar.Finish()
+	}
 	if err != nil {
 		return fmt.Errorf("model train on %s: %w", c.Data, err)
+	}
+	if reason := modelUnlearned(model, data, &run.params); reason != "" {
+		fmt.Fprintf(t.Err, "nothing was learned, and every row gets the same prediction: %s\n", reason)
 	}
 	model.LabelIndex = schema.label
 	model.PandasCategorical = categories
@@ -110,7 +116,7 @@ func modelNote(r gbdt.Round) string {
 	}
 	at := max(slices.IndexFunc(r.Evaluations, func(e gbdt.Evaluation) bool { return e.Set != "training" }), 0)
 	e := r.Evaluations[at]
-	return fmt.Sprintf("%s %s %.6g", e.Set, e.Metric, e.Value)
+	return fmt.Sprintf("%s %s %.6g", filepath.Base(e.Set), e.Metric, e.Value) // a long path would wrap the bar
 }
 
 // configure settles flags, parameters and configuration file, in this order.
@@ -162,6 +168,10 @@ func (c *ModelTrainCmd) configure(t *term.Terminal) (*modelRun, error) {
 		return nil, errors.New("there is no training data: give --data, or data in the configuration")
 	case c.Out == "":
 		return nil, errors.New("there is nowhere to write the model: give --out, or output_model in the configuration")
+	}
+	// Hours of training are not to end in this error.
+	if _, err := os.Stat(filepath.Dir(c.Out)); err != nil {
+		return nil, fmt.Errorf("--out %s: %w", c.Out, err)
 	}
 	return run, nil
 }
@@ -311,6 +321,8 @@ func (r *modelRun) trainingData(t *term.Terminal, read *table.Table) (*gbdt.Data
 }
 
 // modelCategories numbers the texts of a column; missing cells have no number.
+// Where all texts are true or false they are listed as booleans, as pandas
+// does, so that a frame read from the same file finds its categories again.
 func modelCategories(read *table.Table, column int) (list []any, codes []float64, err error) {
 	cells, err := read.Texts(column)
 	if err != nil {
@@ -325,10 +337,36 @@ func modelCategories(read *table.Table, column int) (list []any, codes []float64
 	}
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
-	for _, text := range texts {
-		list = append(list, text)
+	if boolean := modelBooleans(texts); boolean != nil {
+		list = boolean
+	} else {
+		for _, text := range texts {
+			list = append(list, text)
+		}
 	}
 	return list, modelLevelsOf(list).codes(cells), nil
+}
+
+// modelBooleans are the booleans that the texts say; nil where one says none.
+func modelBooleans(texts []string) []any {
+	var list []any
+	rest := len(texts)
+	for _, v := range []bool{false, true} {
+		n := 0
+		for _, text := range texts {
+			if slices.Contains(modelBoolTexts[v], text) {
+				n++
+			}
+		}
+		if n > 0 {
+			list = append(list, v)
+		}
+		rest -= n
+	}
+	if rest > 0 {
+		return nil
+	}
+	return list
 }
 
 // modelRoles says what a table's columns are for; -1 is none.
@@ -460,6 +498,24 @@ func (r *modelRun) validations(t *term.Terminal, schema *modelSchema) ([]gbdt.Va
 		valid = append(valid, gbdt.Validation{Name: path, Dataset: *data})
 	}
 	return valid, nil
+}
+
+// modelUnlearned says why no tree has a split; empty where one has.
+func modelUnlearned(model *gbdt.Model, data *gbdt.Dataset, p *gbdt.Params) string {
+	if slices.ContainsFunc(model.Trees, func(tree *gbdt.Tree) bool { return tree.Leaves() > 1 }) {
+		return ""
+	}
+	switch {
+	case p.NumIterations == 0:
+		return "num_iterations is 0"
+	case data.Rows() < 2*p.MinDataInLeaf:
+		return fmt.Sprintf("%d rows are fewer than twice min_data_in_leaf = %d", data.Rows(), p.MinDataInLeaf)
+	case slices.Min(data.Label) == slices.Max(data.Label):
+		return fmt.Sprintf("every label is %v", data.Label[0])
+	case !slices.ContainsFunc(model.FeatureInfos, func(info string) bool { return info != "none" }):
+		return fmt.Sprintf("no feature has values that divide the rows into two parts of at least min_data_in_leaf = %d", p.MinDataInLeaf)
+	}
+	return "no split of any feature lowers the loss"
 }
 
 // modelSave writes a model file that is whole or not there.

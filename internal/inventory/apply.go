@@ -202,7 +202,7 @@ func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known
 		in := judge.Inputs{
 			Store: u.Store.Key.Store, FeedID: string(u.Feed.ID), Kind: u.Feed.Kind, Cause: u.Cause, Mapping: g.mapping,
 			SourceTime: u.Feed.SourceTime, Watermark: u.Store.Watermark, Now: a.ledger.At,
-			Settings: priceSettings(&u.Store), Limits: s.cfg.limits(u.Store.Currency), Availability: s.cfg.availabilityPolicy(),
+			Settings: priceSettings(&u.Store), Limits: s.limits(&u.Store), Availability: s.cfg.availabilityPolicy(),
 			Predictor: s.deps.Predictor, Categories: categories, Products: products, Known: known,
 		}
 		if u.Cause != judge.Arrived {

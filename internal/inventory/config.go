@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/bodega-hq/bodega/internal/inventory/availability"
-	"github.com/bodega-hq/bodega/internal/inventory/guard"
-	"github.com/bodega-hq/bodega/internal/platform/money"
 )
 
 // Config is how the inventory works. The tags are flags, YAML keys and, with
@@ -16,7 +14,7 @@ type Config struct {
 	ChunkRows      int           `name:"chunk-rows" default:"4000" help:"Rows that are judged and merged in one transaction. make bench-inventory shows how the rate follows it."`
 	MaxFeedBytes   int64         `name:"max-feed-bytes" default:"8589934592" help:"Largest feed, uncompressed, in bytes."`
 	SplitMemory    int           `name:"split-memory-bytes" default:"67108864" help:"Memory in which a feed is sorted before it spills to disk."`
-	RemovalShare   float64       `name:"removal-share" default:"0.3" help:"Share of a store that one full file may delist without a person."`
+	RemovalShare   float64       `name:"removal-share" default:"0.3" help:"Share of a store that one full file may delist without a person, for merchants without limits of their own."`
 	HideBelow      float64       `name:"hide-below" default:"0.35" help:"Predicted chance of finding an item below which it is hidden; 0 never hides."`
 	SweepEvery     time.Duration `name:"sweep-every" default:"10s" help:"How often feeds that were stored and never started are looked for."`
 	PublishEvery   time.Duration `name:"publish-every" default:"500ms" help:"How soon a change outside a feed reaches the menu."`
@@ -64,19 +62,8 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// absences are the limits on what one full file may delist.
-func (c Config) absences() guard.Absences {
-	return guard.Absences{Share: guard.Ratio(c.RemovalShare * 1000), AtLeast: 1}
-}
-
 func (c Config) availabilityPolicy() availability.Policy {
 	return availability.Policy{
 		Threshold: c.HideBelow, MinLevel: availability.ItemStoreLevel, Version: uint64(c.HideBelow * 1_000_000),
 	}
-}
-
-func (c Config) limits(currency money.Currency) guard.Limits {
-	limits := guard.DefaultLimits(currency)
-	limits.Absences = c.absences()
-	return limits
 }

@@ -152,7 +152,7 @@ func (s *Service) addJudgement(ctx context.Context, story *Story, source *Feed) 
 	row.Number = it.State.Row
 	in := judge.Inputs{
 		Store: it.Key.Store, FeedID: it.State.FeedID, Kind: feed.KindFull, Cause: judge.Arrived, Mapping: mapping,
-		SourceTime: it.State.SourceTime, Now: s.now(), Settings: priceSettings(&st), Limits: s.cfg.limits(st.Currency),
+		SourceTime: it.State.SourceTime, Now: s.now(), Settings: priceSettings(&st), Limits: s.limits(&st),
 		Availability: s.cfg.availabilityPolicy(), Predictor: s.deps.Predictor, Categories: categories, Products: products, Known: known,
 	}
 	told, _ := judge.Explain(&row, &in)

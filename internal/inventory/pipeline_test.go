@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	inventoryv1 "github.com/bodega-hq/bodega/gen/bodega/inventory/v1"
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/inventory/guard"
 	"github.com/bodega-hq/bodega/internal/inventory/judge"
@@ -646,4 +647,66 @@ func TestWhatNothingRefersToIsDeletedAWhileLater(t *testing.T) {
 	if story, err := w.service.explain(w.ctx, StoreKey{"corner", "1"}, "00001"); err != nil || len(story.Changes) != 2 {
 		t.Fatalf("the item's story is %+v, error %v", story, err)
 	}
+}
+
+func TestMerchantsHaveLimitsOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	h := &Handlers{service: w.service}
+	limits := func() *inventoryv1.GetGuardLimitsResponse {
+		t.Helper()
+		got, err := h.GetGuardLimits(w.ctx, &inventoryv1.GetGuardLimitsRequest{MerchantId: "corner"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	set := func(l *inventoryv1.GuardLimits) (string, error) {
+		got, err := h.SetGuardLimits(w.ctx, &inventoryv1.SetGuardLimitsRequest{MerchantId: "corner", Limits: l})
+		return got.GetFeedId(), err
+	}
+	standard := limits()
+	if !standard.GetStandard() || len(standard.GetLimits().GetBands()) != 3 || standard.GetLimits().GetRemovalShare() != 0.3 {
+		t.Fatalf("standard limits %v", standard)
+	}
+	w.send(submission{}, file(1, 10, "2.00"))
+	if f := w.send(submission{}, file(1, 10, "4.00")); f.Account.Applied != 10 {
+		t.Fatalf("twice the price under the standard limits: %+v", f.Account)
+	}
+
+	strict := &inventoryv1.GuardLimits{MinStores: 3, RemovalShare: 0.05, Bands: []*inventoryv1.GuardBand{{BelowMinor: 1000, Up: 1.5, Down: 1.5}, {Up: 1.2, Down: 1.2}}}
+	unit, err := set(strict)
+	if err != nil || unit == "" {
+		t.Fatalf("unit %q, error %v", unit, err)
+	}
+	w.drain()
+	if got := limits(); got.GetStandard() || got.GetLimits().String() != strict.String() {
+		t.Fatalf("limits %v, want %v", got, strict)
+	}
+	if len(w.menu("1")) != 10 || len(w.holds()) != 0 {
+		t.Fatal("prices that were good stay good")
+	}
+	if f := w.send(submission{}, file(1, 10, "8.00")); f.Account.Held != 10 {
+		t.Fatalf("twice the price under strict limits: %+v", f.Account)
+	}
+	if hold := w.holds()[0]; !strings.Contains(hold.Detail, "the limit is 1.5") {
+		t.Fatalf("the hold says %q", hold.Detail)
+	}
+	if f := w.send(submission{}, file(2, 9, "4.00")); f.Account.RemovalsHeld != 1 {
+		t.Fatalf("one of ten items is left out, where one of twenty may be: %+v", f.Account)
+	}
+
+	w.send(submission{}, file(1, 10, "8.00"))
+	if again, err := set(strict); err != nil || again != "" {
+		t.Fatalf("the same limits again make unit %q, error %v", again, err)
+	}
+	if _, err := set(nil); err != nil {
+		t.Fatal(err)
+	}
+	w.drain()
+	if holds := w.holds(); !limits().GetStandard() || len(holds) != 0 || w.menu("1")["00001"] != 800 {
+		t.Fatalf("with the standard limits again %d holds are left, and the price is %d", len(holds), w.menu("1")["00001"])
+	}
+
+	_, err = set(&inventoryv1.GuardLimits{Bands: []*inventoryv1.GuardBand{{Up: 0.5}}})
+	wantKind(t, err, fault.Invalid)
 }

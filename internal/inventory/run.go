@@ -207,7 +207,8 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 	if err != nil {
 		return err
 	}
-	verdict := guard.JudgeAbsences(listedItems, len(absent), s.cfg.absences())
+	limits := s.limits(&u.Store)
+	verdict := guard.JudgeAbsences(listedItems, len(absent), limits.Absences)
 	held := len(absent) > 0 && (verdict.Held || f.Truncated)
 	listKey := ""
 	if len(absent) > 0 {
@@ -225,7 +226,7 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 			return err
 		}
 		if held {
-			if err := s.store.holdRemovals(ctx, tx, s.removalHold(u, part, len(absent), listedItems, listKey)); err != nil {
+			if err := s.store.holdRemovals(ctx, tx, s.removalHold(u, part, len(absent), listedItems, listKey, limits.Absences)); err != nil {
 				return err
 			}
 		} else if err := s.store.changeHolds(ctx, tx, part.Key, &holdChanges{Close: []string{""}}, s.now()); err != nil {
@@ -247,13 +248,13 @@ const (
 	ruleRemovalsTruncated = "removals_truncated"
 )
 
-func (s *Service) removalHold(u *unit, part *FeedStore, absent, listedItems int, listKey string) *Hold {
+func (s *Service) removalHold(u *unit, part *FeedStore, absent, listedItems int, listKey string, limit guard.Absences) *Hold {
 	h := &Hold{
 		ID: stableID("h", part.Key.Merchant, part.Key.Store, "", string(u.Feed.ID)), Key: part.Key, Guard: ruleRemovalsShare,
 		Currency: string(u.Store.Currency), Feed: u.Feed.ID, Removals: int64(absent), RemovalsKey: listKey, CreatedAt: s.now(),
 	}
-	h.Detail = fmt.Sprintf("The file leaves out %d of the store's %d items, more than %.0f%%: nothing is removed until a person agrees.",
-		absent, listedItems, s.cfg.RemovalShare*100)
+	h.Detail = fmt.Sprintf("The file leaves out %d of the store's %d items, more than %.4g%%: nothing is removed until a person agrees.",
+		absent, listedItems, float64(limit.Share)/10)
 	if u.Feed.Truncated {
 		h.Guard = ruleRemovalsTruncated
 		h.Detail = fmt.Sprintf("The file is cut off, so that %d of the store's %d items are not in it: nothing is removed until a person agrees.", absent, listedItems)

@@ -132,7 +132,7 @@ func (s *store) createStore(ctx context.Context, key StoreKey, name, region stri
 }
 
 const selectStore = `
-SELECT s.merchant_id, s.store_id, s.name, s.region, m.name, m.currency,
+SELECT s.merchant_id, s.store_id, s.name, s.region, m.name, m.currency, m.limits,
   s.inflation_basis_points, s.round_to_minor, s.watermark, s.full_interval_ms,
   s.menu_version, s.menu_key, s.menu_at, s.items, s.shown, s.hidden,
   (SELECT count(*) FROM hold h WHERE h.merchant_id = s.merchant_id AND h.store_id = s.store_id AND h.state = 'open')
@@ -142,8 +142,8 @@ func scanStore(row pgx.CollectableRow) (Store, error) {
 	var st Store
 	var watermark, menuAt *time.Time
 	var interval int64
-	var hidden []byte
-	err := row.Scan(&st.Key.Merchant, &st.Key.Store, &st.Name, &st.Region, &st.MerchantName, &st.Currency,
+	var hidden, limits []byte
+	err := row.Scan(&st.Key.Merchant, &st.Key.Store, &st.Name, &st.Region, &st.MerchantName, &st.Currency, &limits,
 		&st.Settings.InflationBasisPoints, &st.Settings.RoundToMinor, &watermark, &interval,
 		&st.MenuVersion, &st.MenuKey, &menuAt, &st.Items, &st.Shown, &hidden, &st.Held)
 	if err != nil {
@@ -153,6 +153,9 @@ func scanStore(row pgx.CollectableRow) (Store, error) {
 	st.FullInterval = time.Duration(interval) * time.Millisecond
 	if err := json.Unmarshal(hidden, &st.Hidden); err != nil {
 		return st, fmt.Errorf("decode hidden counts of store %s: %w", st.Key, err)
+	}
+	if st.Limits, err = decodeLimits(limits); err != nil {
+		return st, fmt.Errorf("decode limits of merchant %s: %w", st.Key.Merchant, err)
 	}
 	return st, nil
 }

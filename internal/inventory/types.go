@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
+	"github.com/bodega-hq/bodega/internal/inventory/guard"
 	"github.com/bodega-hq/bodega/internal/inventory/judge"
 	"github.com/bodega-hq/bodega/internal/platform/fault"
 	"github.com/bodega-hq/bodega/internal/platform/money"
@@ -154,6 +155,8 @@ type Store struct {
 	MerchantName string
 	Currency     money.Currency
 	Settings     Settings
+	// Limits are the merchant's own, nil where it has none.
+	Limits       *guard.Limits
 	Watermark    time.Time
 	FullInterval time.Duration
 	MenuVersion  int64

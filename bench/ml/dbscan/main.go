@@ -38,7 +38,7 @@ type figures struct {
 
 func main() {
 	log.SetFlags(0)
-	shape := flag.String("shape", "journals", "journals (amount, day, currency as a layer) or numeric (three true dimensions)")
+	shape := flag.String("shape", "journals", "journals (amount, day, currency as a layer), hourly (amount, day, hour) or numeric (three dimensions without a repeat)")
 	points := flag.Int("points", 1_000_000, "number of points")
 	runs := flag.Int("runs", 5, "timed runs")
 	out := flag.String("out", ".", "folder to write to")
@@ -99,20 +99,37 @@ func generate(shape string, points int) (dbscan.Columns, [][]float64, dbscan.Opt
 			Dimensions: []dbscan.Dimension{{Name: "amount", Values: amounts, Scale: 100}, {Name: "day", Values: days, Scale: 2}},
 			Layers:     []dbscan.Layer{{Name: "currency", Codes: currencies}},
 		}
-		peer := [][]float64{make([]float64, points), make([]float64, points), make([]float64, points)}
-		for i := range points {
-			peer[0][i], peer[1][i], peer[2][i] = amounts[i]/100, days[i]/2, float64(currencies[i])*1e6
+		apart := make([]float64, points)
+		for i, currency := range currencies {
+			apart[i] = float64(currency) * 1e6
 		}
+		peer := [][]float64{scaled(amounts, 100), scaled(days, 2), apart}
 		return columns, peer, dbscan.Options{Eps: 0.6, MinSamples: 5}, nil
+	case "hourly":
+		amounts, days, hours := synthetic.Hourly(points)
+		peer := [][]float64{scaled(amounts, 100), scaled(days, 2), scaled(hours, 4)}
+		return columnsOf(peer), peer, dbscan.Options{Eps: 0.6, MinSamples: 5}, nil
 	case "numeric":
 		peer := synthetic.Blobs(points, 3)
-		var columns dbscan.Columns
-		for j, values := range peer {
-			columns.Dimensions = append(columns.Dimensions, dbscan.Dimension{Name: fmt.Sprint("x", j), Values: values})
-		}
-		return columns, peer, dbscan.Options{Eps: 0.5, MinSamples: 5}, nil
+		return columnsOf(peer), peer, dbscan.Options{Eps: 0.5, MinSamples: 5}, nil
 	}
-	return dbscan.Columns{}, nil, dbscan.Options{}, fmt.Errorf("unknown shape %q; there are journals and numeric", shape)
+	return dbscan.Columns{}, nil, dbscan.Options{}, fmt.Errorf("unknown shape %q; there are journals, hourly and numeric", shape)
+}
+
+func scaled(values []float64, scale float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = v / scale
+	}
+	return out
+}
+
+func columnsOf(values [][]float64) dbscan.Columns {
+	var columns dbscan.Columns
+	for j, v := range values {
+		columns.Dimensions = append(columns.Dimensions, dbscan.Dimension{Name: fmt.Sprint("x", j), Values: v})
+	}
+	return columns
 }
 
 func write(name string, content any) error {

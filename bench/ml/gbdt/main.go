@@ -4,12 +4,14 @@
 //	go run ./bench/ml/gbdt --python /some/venv/bin/python
 //
 // Runs of the two take turns, so that a busy machine is busy for both, and
-// medians are compared. Where Python or its lightgbm is missing it says so and
-// prints this side alone.
+// medians are compared. Each side then serves the other's model, and the
+// predictions have to agree. Where Python or its lightgbm is missing it says so
+// and prints this side alone.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -22,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,8 +40,10 @@ func main() {
 	threads := flag.String("threads", "1,2", "numbers of threads")
 	python := flag.String("python", "python3", "Python with lightgbm 4.6")
 	peer := flag.String("peer", filepath.Join("bench", "ml", "gbdt_peer.py"), "the other side's script")
+	profile := flag.String("cpuprofile", "", "file for a processor profile of this side's training")
 	flag.Parse()
-	if err := run(*rows, *runs, *threads, *python, *peer); err != nil {
+	b := &bench{python: *python, script: *peer, profile: *profile}
+	if err := b.run(*rows, *runs, *threads); err != nil {
 		fmt.Fprintln(os.Stderr, "bench gbdt:", err)
 		os.Exit(1)
 	}
@@ -55,14 +60,20 @@ var categories = []int{4, 6, 8, 12, 20, 30, 50, 80, 120, 200}
 // figures are seconds by name; names end in _s or _cpu_s.
 type figures map[string]float64
 
-func run(rows, runs int, threadList, python, peer string) error {
-	data := makeTable(rows)
-	folder, err := os.MkdirTemp("", "bench-gbdt-")
-	if err != nil {
+// bench is what all measurements share.
+type bench struct {
+	data *gbdt.Dataset
+	// folder is where both sides find the table and leave their models.
+	folder, python, script, profile string
+}
+
+func (b *bench) run(rows, runs int, threadList string) (err error) {
+	b.data = makeTable(rows)
+	if b.folder, err = os.MkdirTemp("", "bench-gbdt-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	if err := writeTable(folder, data); err != nil {
+	defer os.RemoveAll(b.folder)
+	if err := writeTable(b.folder, b.data); err != nil {
 		return err
 	}
 	fmt.Printf("%d rows, %d numbers, %d categorical columns, %d classes, %d rounds; %s, %d processors; medians of %d runs\n",
@@ -74,19 +85,27 @@ func run(rows, runs int, threadList, python, peer string) error {
 		}
 		var ours, theirs []figures
 		for range runs {
-			f, err := measure(data, threads)
+			f, err := b.measure(threads)
 			if err != nil {
 				return err
 			}
 			ours = append(ours, f)
-			f, err = measurePeer(python, peer, folder, threads)
-			if err != nil {
+			if b.python == "" {
+				continue
+			}
+			if f, err = b.measurePeer(threads); err != nil {
 				fmt.Fprintf(os.Stderr, "without LightGBM: %v\n", err)
+				b.python = ""
 				continue
 			}
 			theirs = append(theirs, f)
 		}
 		report(threads, ours, theirs)
+		if len(theirs) > 0 {
+			if err := agreement(theirs); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -155,25 +174,12 @@ func makeTable(rows int) *gbdt.Dataset {
 	return d
 }
 
-// writeTable leaves the table for the other side: columns one after the other.
+// writeTable leaves the table for the other side.
 func writeTable(folder string, d *gbdt.Dataset) error {
-	write := func(name string, columns ...[]float64) error {
-		f, err := os.Create(filepath.Join(folder, name))
-		if err != nil {
-			return err
-		}
-		w := bufio.NewWriter(f)
-		for _, c := range columns {
-			if err := binary.Write(w, binary.LittleEndian, c); err != nil {
-				return err
-			}
-		}
-		return errors.Join(w.Flush(), f.Close())
-	}
-	if err := write("features.f64", columnsOf(d)...); err != nil {
+	if err := writeNumbers(filepath.Join(folder, "features.f64"), columnsOf(d)...); err != nil {
 		return err
 	}
-	if err := write("label.f64", d.Label); err != nil {
+	if err := writeNumbers(filepath.Join(folder, "label.f64"), d.Label); err != nil {
 		return err
 	}
 	var categorical []int
@@ -190,6 +196,39 @@ func writeTable(folder string, d *gbdt.Dataset) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, "shape.json"), shape, 0o600)
+}
+
+// writeNumbers leaves columns one after the other.
+func writeNumbers(path string, columns ...[]float64) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	for _, c := range columns {
+		if err := binary.Write(w, binary.LittleEndian, c); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+	}
+	return errors.Join(w.Flush(), f.Close())
+}
+
+// readNumbers is the reverse, for columns of rows numbers.
+func readNumbers(path string, columns, rows int) ([][]float64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := bufio.NewReader(f)
+	out := make([][]float64, columns)
+	for i := range out {
+		out[i] = make([]float64, rows)
+		if err := binary.Read(r, binary.LittleEndian, out[i]); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	return out, nil
 }
 
 func columnsOf(d *gbdt.Dataset) [][]float64 {
@@ -216,21 +255,25 @@ func (f figures) time(name string, work func() error) error {
 	return err
 }
 
-func measure(d *gbdt.Dataset, threads int) (figures, error) {
+func (b *bench) measure(threads int) (figures, error) {
 	runtime.GC()
 	f := make(figures)
 	ctx := context.Background()
 	p := gbdt.DefaultParams()
 	p.Objective, p.NumClass, p.NumIterations, p.NumThreads = gbdt.Multiclass, classes, rounds, threads
 	var model *gbdt.Model
-	err := f.time("train", func() (err error) {
-		model, err = gbdt.Train(ctx, p, *d, nil, nil)
-		return err
-	})
+	stop, err := b.startProfile(threads)
 	if err != nil {
 		return nil, err
 	}
-	columns := columnsOf(d)
+	err = f.time("train", func() (err error) {
+		model, err = gbdt.Train(ctx, p, *b.data, nil, nil)
+		return err
+	})
+	if err = errors.Join(err, stop()); err != nil {
+		return nil, err
+	}
+	columns := columnsOf(b.data)
 	var scores [][]float64
 	err = f.time("batch", func() (err error) {
 		scores, err = model.PredictBatch(ctx, columns, threads)
@@ -239,10 +282,39 @@ func measure(d *gbdt.Dataset, threads int) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, y := range d.Label {
-		f["logloss"] -= math.Log(scores[int(y)][i]) / float64(d.Rows())
+	for i, y := range b.data.Label {
+		f["logloss"] -= math.Log(scores[int(y)][i]) / float64(b.data.Rows())
+	}
+	if err := writeNumbers(filepath.Join(b.folder, "scores.f64"), scores...); err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	if _, err := model.WriteTo(&text); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(b.folder, "model.txt"), text.Bytes(), 0o600); err != nil {
+		return nil, err
 	}
 	return f, f.single(model, columns)
+}
+
+// startProfile starts the profile that was asked for; a later run's takes its
+// place.
+func (b *bench) startProfile(threads int) (stop func() error, err error) {
+	if b.profile == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(fmt.Sprintf("%s.%d", b.profile, threads))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // single times rows one by one through the first 100 trees.
@@ -275,19 +347,19 @@ func (f figures) single(model *gbdt.Model, columns [][]float64) error {
 	return err
 }
 
-func measurePeer(python, script, folder string, threads int) (figures, error) {
-	out, err := exec.Command(python, script, folder, strconv.Itoa(threads)).Output()
+func (b *bench) measurePeer(threads int) (figures, error) {
+	out, err := exec.Command(b.python, b.script, b.folder, strconv.Itoa(threads)).Output()
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			lines := strings.Split(strings.TrimSpace(string(exit.Stderr)), "\n")
-			return nil, fmt.Errorf("%s %s: %w: %s", python, script, err, lines[len(lines)-1])
+			return nil, fmt.Errorf("%s %s: %w: %s", b.python, b.script, err, lines[len(lines)-1])
 		}
 		return nil, err
 	}
 	var raw map[string]any
 	if err := json.Unmarshal(out, &raw); err != nil {
-		return nil, fmt.Errorf("%s %s printed no JSON: %w", python, script, err)
+		return nil, fmt.Errorf("%s %s printed no JSON: %w", b.python, b.script, err)
 	}
 	f := make(figures)
 	for name, v := range raw {
@@ -295,7 +367,51 @@ func measurePeer(python, script, folder string, threads int) (figures, error) {
 			f[name] = number
 		}
 	}
-	return f, nil
+	f["model_there"], err = b.servePeersModel(threads)
+	return f, err
+}
+
+// servePeersModel is the largest difference between the peer's predictions and
+// those of its model served here.
+func (b *bench) servePeersModel(threads int) (float64, error) {
+	file, err := os.Open(filepath.Join(b.folder, "peer.txt"))
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	model, err := gbdt.ReadModel(file)
+	if err != nil {
+		return 0, fmt.Errorf("the peer's model: %w", err)
+	}
+	got, err := model.PredictBatch(context.Background(), columnsOf(b.data), threads)
+	if err != nil {
+		return 0, fmt.Errorf("serve the peer's model: %w", err)
+	}
+	want, err := readNumbers(filepath.Join(b.folder, "peer_scores.f64"), classes, b.data.Rows())
+	if err != nil {
+		return 0, err
+	}
+	most := 0.0
+	for k := range want {
+		for i, v := range want[k] {
+			most = max(most, math.Abs(got[k][i]-v))
+		}
+	}
+	return most, nil
+}
+
+// agreement prints how far predictions of one model by the two sides differ,
+// and is an error where that is more than rounding.
+func agreement(theirs []figures) error {
+	here, there := 0.0, 0.0
+	for _, f := range theirs {
+		here, there = max(here, f["model_here"]), max(there, f["model_there"])
+	}
+	fmt.Printf("largest difference of a probability: %.2g for the model trained here, %.2g for LightGBM's\n", here, there)
+	if !(max(here, there) <= 1e-12) {
+		return errors.New("the two sides serve one model differently")
+	}
+	return nil
 }
 
 func median(of []figures, name string) float64 {

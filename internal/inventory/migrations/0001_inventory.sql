@@ -5,6 +5,8 @@ CREATE TABLE merchant (
   name        text NOT NULL,
   currency    text NOT NULL,
   created_at  timestamptz NOT NULL DEFAULT now(),
+  -- When its prices are held; NULL for everybody's limits.
+  limits      jsonb,
   -- When medians over this merchant's stores were last computed.
   medians_at  timestamptz
 );

@@ -55,7 +55,7 @@ func (d *Dataset) validate() error {
 	for i, y := range d.Label {
 		// Beyond float32 the label would become infinite.
 		if !(math.Abs(y) <= math.MaxFloat32) {
-			return fmt.Errorf("%w: label %v of row %d is not a finite number", ErrData, y, i)
+			return fmt.Errorf("%w: label %v of row %d (from 0) is not a finite number", ErrData, y, i)
 		}
 	}
 	if d.Weight == nil {
@@ -67,7 +67,7 @@ func (d *Dataset) validate() error {
 	sum := 0.0
 	for i, w := range d.Weight {
 		if !(w >= 0 && w <= math.MaxFloat32) {
-			return fmt.Errorf("%w: weight %v of row %d is not a finite number from 0", ErrData, w, i)
+			return fmt.Errorf("%w: weight %v of row %d (from 0) is not a finite number of at least 0", ErrData, w, i)
 		}
 		sum += w
 	}

@@ -17,6 +17,16 @@
 // The flow of serving: Model -> forest (forest.go), which lays the nodes of all
 // trees out flat and walks many rows through one tree at a time.
 //
+// A leaf whose rows' derivatives add up to G and H, with T(G) the soft
+// threshold sign(G) max(0, |G| - l1), has
+//
+//	output = -T(G) / (H + l2), times the learning rate
+//	gain   = T(G)^2 / (H + l2)
+//
+// and is split where gain(left) + gain(right) - gain(leaf) is largest.
+// docs/ml/gbdt.md has the derivatives of each objective, every parameter, the
+// file format and the measurements.
+//
 // Sources: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision
 // Tree" (NeurIPS 2017); Friedman, "Greedy Function Approximation" (2001);
 // Fisher, "On Grouping for Maximum Homogeneity" (1958) for categorical splits;

@@ -17,7 +17,7 @@ func (b *binned) newHistogram() []entry { return make([]entry, b.histogramBins+w
 
 // fill sums the derivatives of rows into the histograms of the group's columns.
 // ordered holds the derivatives in the order of rows; rows nil means all rows.
-// Sums run in row order, so that they are the same on every machine.
+// Sums run in row order, so that they are the same for any number of threads.
 func (b *binned) fill(g *group, hist []entry, rows []int32, ordered []derivative) {
 	last := &b.columns[g.first+g.n-1]
 	clear(hist[b.columns[g.first].offset : last.offset+last.numBin])

@@ -121,7 +121,7 @@ func quoted(line string) string {
 	if len(line) > most {
 		line = line[:most] + "..."
 	}
-	return strconv.Quote(line)
+	return strconv.QuoteToASCII(line)
 }
 
 // mostClasses bounds the number of outputs, which every row needs room for.

@@ -151,7 +151,7 @@ func newSoftmax(p *Params, t *target) (*softmax, error) {
 func checkClasses(t *target, classes int) error {
 	for i, y := range t.label {
 		if !(y >= 0 && y < float32(classes)) || y != float32(int(y)) {
-			return fmt.Errorf("%w: label %v of row %d is not one of the num_class = %d classes 0 to %d", ErrData, y, i, classes, classes-1)
+			return fmt.Errorf("%w: label %v of row %d (from 0) is not one of the num_class = %d classes 0 to %d", ErrData, y, i, classes, classes-1)
 		}
 	}
 	return nil

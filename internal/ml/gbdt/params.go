@@ -21,17 +21,21 @@ const (
 
 // Params are LightGBM's parameters by its names, as far as they are supported;
 // DefaultParams has its defaults. ParseParams reads them, aliases included.
+// Fractions are above 0 and at most 1; counts are of rows, rounds or classes.
 type Params struct {
 	Objective     Objective
-	NumClass      int
+	NumClass      int      // classes of Multiclass, else 1
 	Metric        []string // LightGBM's names; empty is the objective's own
-	NumIterations int
-	LearningRate  float64
+	NumIterations int      // rounds
+	LearningRate  float64  // what a tree's outputs are scaled by
 	NumLeaves     int
 	MaxDepth      int // 0 or less is no limit
 	NumThreads    int // 0 is one per processor
 	Seed          int // fills in the other seeds where it is given
 
+	// What a leaf must have and how its output is held back: rows, sum of second
+	// derivatives, the terms l1 and l2 of its output, the gain of a split, the
+	// largest output (0 is no bound), and the pull towards the parent's output.
 	MinDataInLeaf       int
 	MinSumHessianInLeaf float64
 	LambdaL1, LambdaL2  float64
@@ -39,39 +43,46 @@ type Params struct {
 	MaxDeltaStep        float64
 	PathSmooth          float64
 
+	// Which rows and features a tree, and a node of it, sees. A bag is drawn
+	// every BaggingFreq rounds, 0 is never.
 	BaggingFraction, PosBaggingFraction, NegBaggingFraction float64
 	BaggingFreq, BaggingSeed                                int
 	FeatureFraction, FeatureFractionByNode                  float64
 	FeatureFractionSeed                                     int
 
-	EarlyStoppingRound    int // 0 is never
-	EarlyStoppingMinDelta float64
-	FirstMetricOnly       bool
-	MetricFreq            int
-	TrainingMetric        bool // is_provide_training_metric
+	EarlyStoppingRound    int     // rounds without improvement; 0 is never
+	EarlyStoppingMinDelta float64 // the smallest improvement that counts
+	FirstMetricOnly       bool    // only the first metric stops
+	MetricFreq            int     // rounds between reports
+	TrainingMetric        bool    // is_provide_training_metric
 
+	// How values become bins: at most so many per feature, of so many rows at
+	// least, found from a sample of rows.
 	MaxBin                  int
-	MaxBinByFeature         []int
+	MaxBinByFeature         []int // empty is MaxBin for all
 	MinDataInBin            int
 	BinConstructSampleCount int
 	DataRandomSeed          int
-	FeaturePreFilter        bool
-	UseMissing              bool
+	FeaturePreFilter        bool // leave out features that no cut divides
+	UseMissing              bool // else NaN is 0
 	ZeroAsMissing           bool
 
+	// How categories are split: one against the rest up to MaxCatToOnehot of
+	// them, else by sets of at most MaxCatThreshold, with MinDataPerGroup rows
+	// between two cuts; ratios are smoothed by CatSmooth, sides by CatL2.
 	MaxCatToOnehot, MaxCatThreshold, MinDataPerGroup int
 	CatSmooth, CatL2                                 float64
 
 	// MonotoneConstraints holds -1, 0 or 1 per feature; empty is none.
 	MonotoneConstraints []int
-	MonotonePenalty     float64
+	MonotonePenalty     float64 // keeps constrained features from the first levels
 
-	BoostFromAverage bool
-	Sigmoid          float64
-	IsUnbalance      bool
-	ScalePosWeight   float64
-	MultiErrorTopK   int
-	AUCMuWeights     []float64
+	BoostFromAverage bool      // start from the best constant
+	Sigmoid          float64   // steepness of Binary's link
+	IsUnbalance      bool      // weight Binary's classes alike
+	ScalePosWeight   float64   // weight of Binary's positive class
+	MultiErrorTopK   int       // multi_error takes the k likeliest for right
+	AUCMuWeights     []float64 // NumClass^2 weights, row by row; empty is 1 each
 
 	// SavedFeatureImportanceType is 0 for splits and 1 for gain, in the model
 	// file's own list.

@@ -3,7 +3,10 @@ package gbdt
 import (
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +88,30 @@ func TestDefaultsAreLightGBMs(t *testing.T) {
 	}
 }
 
+// docs/ml/gbdt.md says of every parameter what it does here, and its default.
+func TestParametersAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "ml", "gbdt.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	at := func(start string) string {
+		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, start) })
+		if i < 0 {
+			t.Fatalf("no line starts with %q", start)
+		}
+		return lines[i]
+	}
+	lists := map[standing]string{indifferent: at("These choose, in LightGBM,"), unsupported: at("These may be given with their defaults alone")}
+	for _, p := range append(slices.Clone(listedParameters), unlistedParameters...) {
+		if p.standing == effective {
+			at(strings.ReplaceAll("| `"+p.name+"` | "+p.fallback+" |", "  ", " "))
+		} else if !strings.Contains(lists[p.standing], "`"+p.name+"`") {
+			t.Errorf("%s is not listed", p.name)
+		}
+	}
+}
+
 func FuzzParseConfig(f *testing.F) {
 	f.Add("task = train\nobjective = binary # x\n")
 	f.Add("seed=1\nmax_bin=1e3\nauc_mu_weights=0,nan")
@@ -150,7 +177,7 @@ func TestCategoryBins(t *testing.T) {
 		if m.useless {
 			return
 		}
-		for _, v := range append(values, math.NaN(), 1e20, -7) {
+		for _, v := range slices.Concat(values, []float64{math.NaN(), 1e20, -7}) {
 			bin := m.bin(v)
 			if bin > 0 && float64(m.categories[bin]) != v {
 				t.Fatalf("category %v is in the bin of %d", v, m.categories[bin])

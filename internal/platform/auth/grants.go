@@ -51,7 +51,7 @@ var descriptions = map[Permission]string{
 	"inventory.menu.read":      "read menus",
 	"inventory.merchant.read":  "see merchants and stores",
 	"inventory.merchant.write": "make merchants and stores",
-	"inventory.settings.write": "change how prices are computed",
+	"inventory.settings.write": "change how prices are computed, and when they are held",
 	"inventory.signal.report":  "report what shoppers found on the shelf",
 }
 

@@ -876,6 +876,375 @@ func (x *SetPriceSettingsResponse) GetFeedId() string {
 	return ""
 }
 
+// GuardLimits is when a merchant's prices are held for a person. Ratios are how
+// many times one price is another; 0 is no limit.
+type GuardLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Below it a price is held; 0 is none. In minor units, as all amounts here.
+	FloorMinor int64 `protobuf:"varint,1,opt,name=floor_minor,json=floorMinor,proto3" json:"floor_minor,omitempty"`
+	// Above it a price is held; 0 is none.
+	CeilingMinor int64 `protobuf:"varint,2,opt,name=ceiling_minor,json=ceilingMinor,proto3" json:"ceiling_minor,omitempty"`
+	// How many stores a median must rest on to count.
+	MinStores int32 `protobuf:"varint,3,opt,name=min_stores,json=minStores,proto3" json:"min_stores,omitempty"`
+	// The bands of prices, cheap goods first.
+	Bands []*GuardBand `protobuf:"bytes,4,rep,name=bands,proto3" json:"bands,omitempty"`
+	// Share of a store that one full file may delist without a person; 1 is no
+	// limit.
+	RemovalShare  float64 `protobuf:"fixed64,5,opt,name=removal_share,json=removalShare,proto3" json:"removal_share,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardLimits) Reset() {
+	*x = GuardLimits{}
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardLimits) ProtoMessage() {}
+
+func (x *GuardLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardLimits.ProtoReflect.Descriptor instead.
+func (*GuardLimits) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GuardLimits) GetFloorMinor() int64 {
+	if x != nil {
+		return x.FloorMinor
+	}
+	return 0
+}
+
+func (x *GuardLimits) GetCeilingMinor() int64 {
+	if x != nil {
+		return x.CeilingMinor
+	}
+	return 0
+}
+
+func (x *GuardLimits) GetMinStores() int32 {
+	if x != nil {
+		return x.MinStores
+	}
+	return 0
+}
+
+func (x *GuardLimits) GetBands() []*GuardBand {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+func (x *GuardLimits) GetRemovalShare() float64 {
+	if x != nil {
+		return x.RemovalShare
+	}
+	return 0
+}
+
+// GuardBand is the limits for prices below a bound.
+type GuardBand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The previous price, or the median, that the band ends before; 0 for the
+	// last band.
+	BelowMinor int64 `protobuf:"varint,1,opt,name=below_minor,json=belowMinor,proto3" json:"below_minor,omitempty"`
+	// How many times a price may rise and fall at once.
+	Up   float64 `protobuf:"fixed64,2,opt,name=up,proto3" json:"up,omitempty"`
+	Down float64 `protobuf:"fixed64,3,opt,name=down,proto3" json:"down,omitempty"`
+	// How many times it may be above or below the item's median over stores.
+	MedianUp      float64 `protobuf:"fixed64,4,opt,name=median_up,json=medianUp,proto3" json:"median_up,omitempty"`
+	MedianDown    float64 `protobuf:"fixed64,5,opt,name=median_down,json=medianDown,proto3" json:"median_down,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardBand) Reset() {
+	*x = GuardBand{}
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardBand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardBand) ProtoMessage() {}
+
+func (x *GuardBand) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardBand.ProtoReflect.Descriptor instead.
+func (*GuardBand) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GuardBand) GetBelowMinor() int64 {
+	if x != nil {
+		return x.BelowMinor
+	}
+	return 0
+}
+
+func (x *GuardBand) GetUp() float64 {
+	if x != nil {
+		return x.Up
+	}
+	return 0
+}
+
+func (x *GuardBand) GetDown() float64 {
+	if x != nil {
+		return x.Down
+	}
+	return 0
+}
+
+func (x *GuardBand) GetMedianUp() float64 {
+	if x != nil {
+		return x.MedianUp
+	}
+	return 0
+}
+
+func (x *GuardBand) GetMedianDown() float64 {
+	if x != nil {
+		return x.MedianDown
+	}
+	return 0
+}
+
+type GetGuardLimitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MerchantId    string                 `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetGuardLimitsRequest) Reset() {
+	*x = GetGuardLimitsRequest{}
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetGuardLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetGuardLimitsRequest) ProtoMessage() {}
+
+func (x *GetGuardLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetGuardLimitsRequest.ProtoReflect.Descriptor instead.
+func (*GetGuardLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetGuardLimitsRequest) GetMerchantId() string {
+	if x != nil {
+		return x.MerchantId
+	}
+	return ""
+}
+
+type GetGuardLimitsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Limits *GuardLimits           `protobuf:"bytes,1,opt,name=limits,proto3" json:"limits,omitempty"`
+	// True where the merchant has no limits of its own and these are everybody's.
+	Standard      bool `protobuf:"varint,2,opt,name=standard,proto3" json:"standard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetGuardLimitsResponse) Reset() {
+	*x = GetGuardLimitsResponse{}
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetGuardLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetGuardLimitsResponse) ProtoMessage() {}
+
+func (x *GetGuardLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetGuardLimitsResponse.ProtoReflect.Descriptor instead.
+func (*GetGuardLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetGuardLimitsResponse) GetLimits() *GuardLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *GetGuardLimitsResponse) GetStandard() bool {
+	if x != nil {
+		return x.Standard
+	}
+	return false
+}
+
+type SetGuardLimitsRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	MerchantId string                 `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	// Absent for everybody's limits again.
+	Limits         *GuardLimits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
+	IdempotencyKey string       `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SetGuardLimitsRequest) Reset() {
+	*x = SetGuardLimitsRequest{}
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetGuardLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetGuardLimitsRequest) ProtoMessage() {}
+
+func (x *SetGuardLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetGuardLimitsRequest.ProtoReflect.Descriptor instead.
+func (*SetGuardLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SetGuardLimitsRequest) GetMerchantId() string {
+	if x != nil {
+		return x.MerchantId
+	}
+	return ""
+}
+
+func (x *SetGuardLimitsRequest) GetLimits() *GuardLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *SetGuardLimitsRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+type SetGuardLimitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The unit of work that judges the merchant's items again; empty where
+	// nothing changed.
+	FeedId        string `protobuf:"bytes,1,opt,name=feed_id,json=feedId,proto3" json:"feed_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetGuardLimitsResponse) Reset() {
+	*x = SetGuardLimitsResponse{}
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetGuardLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetGuardLimitsResponse) ProtoMessage() {}
+
+func (x *SetGuardLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetGuardLimitsResponse.ProtoReflect.Descriptor instead.
+func (*SetGuardLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SetGuardLimitsResponse) GetFeedId() string {
+	if x != nil {
+		return x.FeedId
+	}
+	return ""
+}
+
 type ApplyMappingRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	MerchantId string                 `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
@@ -888,7 +1257,7 @@ type ApplyMappingRequest struct {
 
 func (x *ApplyMappingRequest) Reset() {
 	*x = ApplyMappingRequest{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[13]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1269,7 @@ func (x *ApplyMappingRequest) String() string {
 func (*ApplyMappingRequest) ProtoMessage() {}
 
 func (x *ApplyMappingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[13]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1282,7 @@ func (x *ApplyMappingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMappingRequest.ProtoReflect.Descriptor instead.
 func (*ApplyMappingRequest) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{13}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApplyMappingRequest) GetMerchantId() string {
@@ -948,7 +1317,7 @@ type ApplyMappingResponse struct {
 
 func (x *ApplyMappingResponse) Reset() {
 	*x = ApplyMappingResponse{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[14]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1329,7 @@ func (x *ApplyMappingResponse) String() string {
 func (*ApplyMappingResponse) ProtoMessage() {}
 
 func (x *ApplyMappingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[14]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1342,7 @@ func (x *ApplyMappingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyMappingResponse.ProtoReflect.Descriptor instead.
 func (*ApplyMappingResponse) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{14}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApplyMappingResponse) GetName() string {
@@ -1001,7 +1370,7 @@ type GetMappingRequest struct {
 
 func (x *GetMappingRequest) Reset() {
 	*x = GetMappingRequest{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[15]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1382,7 @@ func (x *GetMappingRequest) String() string {
 func (*GetMappingRequest) ProtoMessage() {}
 
 func (x *GetMappingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[15]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1395,7 @@ func (x *GetMappingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMappingRequest.ProtoReflect.Descriptor instead.
 func (*GetMappingRequest) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{15}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetMappingRequest) GetMerchantId() string {
@@ -1054,7 +1423,7 @@ type GetMappingResponse struct {
 
 func (x *GetMappingResponse) Reset() {
 	*x = GetMappingResponse{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[16]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1435,7 @@ func (x *GetMappingResponse) String() string {
 func (*GetMappingResponse) ProtoMessage() {}
 
 func (x *GetMappingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[16]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1448,7 @@ func (x *GetMappingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMappingResponse.ProtoReflect.Descriptor instead.
 func (*GetMappingResponse) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{16}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetMappingResponse) GetName() string {
@@ -1114,7 +1483,7 @@ type LoadCatalogRequest struct {
 
 func (x *LoadCatalogRequest) Reset() {
 	*x = LoadCatalogRequest{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[17]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1495,7 @@ func (x *LoadCatalogRequest) String() string {
 func (*LoadCatalogRequest) ProtoMessage() {}
 
 func (x *LoadCatalogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[17]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1508,7 @@ func (x *LoadCatalogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadCatalogRequest.ProtoReflect.Descriptor instead.
 func (*LoadCatalogRequest) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{17}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LoadCatalogRequest) GetChunk() []byte {
@@ -1165,7 +1534,7 @@ type LoadCatalogResponse struct {
 
 func (x *LoadCatalogResponse) Reset() {
 	*x = LoadCatalogResponse{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[18]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1546,7 @@ func (x *LoadCatalogResponse) String() string {
 func (*LoadCatalogResponse) ProtoMessage() {}
 
 func (x *LoadCatalogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[18]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1559,7 @@ func (x *LoadCatalogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadCatalogResponse.ProtoReflect.Descriptor instead.
 func (*LoadCatalogResponse) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{18}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LoadCatalogResponse) GetRowsRead() int64 {
@@ -1247,7 +1616,7 @@ type CatalogProblem struct {
 
 func (x *CatalogProblem) Reset() {
 	*x = CatalogProblem{}
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[19]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1628,7 @@ func (x *CatalogProblem) String() string {
 func (*CatalogProblem) ProtoMessage() {}
 
 func (x *CatalogProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[19]
+	mi := &file_bodega_inventory_v1_merchant_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1641,7 @@ func (x *CatalogProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogProblem.ProtoReflect.Descriptor instead.
 func (*CatalogProblem) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{19}
+	return file_bodega_inventory_v1_merchant_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CatalogProblem) GetRow() int64 {
@@ -1376,6 +1745,36 @@ const file_bodega_inventory_v1_merchant_proto_rawDesc = "" +
 	"\bsettings\x18\x03 \x01(\v2\".bodega.inventory.v1.PriceSettingsB\x06\xbaH\x03\xc8\x01\x01R\bsettings\x121\n" +
 	"\x0fidempotency_key\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x0eidempotencyKey\"3\n" +
 	"\x18SetPriceSettingsResponse\x12\x17\n" +
+	"\afeed_id\x18\x01 \x01(\tR\x06feedId\"\x91\x02\n" +
+	"\vGuardLimits\x12(\n" +
+	"\vfloor_minor\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\n" +
+	"floorMinor\x12,\n" +
+	"\rceiling_minor\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\fceilingMinor\x12*\n" +
+	"\n" +
+	"min_stores\x18\x03 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\tminStores\x12@\n" +
+	"\x05bands\x18\x04 \x03(\v2\x1e.bodega.inventory.v1.GuardBandB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10 R\x05bands\x12<\n" +
+	"\rremoval_share\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\fremovalShare\"\xfb\x01\n" +
+	"\tGuardBand\x12(\n" +
+	"\vbelow_minor\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\n" +
+	"belowMinor\x12'\n" +
+	"\x02up\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\x02up\x12+\n" +
+	"\x04down\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\x04down\x124\n" +
+	"\tmedian_up\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\bmedianUp\x128\n" +
+	"\vmedian_down\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"medianDown\"C\n" +
+	"\x15GetGuardLimitsRequest\x12*\n" +
+	"\vmerchant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"merchantId\"n\n" +
+	"\x16GetGuardLimitsResponse\x128\n" +
+	"\x06limits\x18\x01 \x01(\v2 .bodega.inventory.v1.GuardLimitsR\x06limits\x12\x1a\n" +
+	"\bstandard\x18\x02 \x01(\bR\bstandard\"\xb0\x01\n" +
+	"\x15SetGuardLimitsRequest\x12*\n" +
+	"\vmerchant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"merchantId\x128\n" +
+	"\x06limits\x18\x02 \x01(\v2 .bodega.inventory.v1.GuardLimitsR\x06limits\x121\n" +
+	"\x0fidempotency_key\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x0eidempotencyKey\"1\n" +
+	"\x16SetGuardLimitsResponse\x12\x17\n" +
 	"\afeed_id\x18\x01 \x01(\tR\x06feedId\"\x95\x01\n" +
 	"\x13ApplyMappingRequest\x12*\n" +
 	"\vmerchant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
@@ -1405,14 +1804,17 @@ const file_bodega_inventory_v1_merchant_proto_rawDesc = "" +
 	"\x0eCatalogProblem\x12\x10\n" +
 	"\x03row\x18\x01 \x01(\x03R\x03row\x12\x16\n" +
 	"\x06column\x18\x02 \x01(\tR\x06column\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason2\xb5\b\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\xcb\n" +
+	"\n" +
 	"\x0fMerchantService\x12\x87\x01\n" +
 	"\x0eCreateMerchant\x12*.bodega.inventory.v1.CreateMerchantRequest\x1a+.bodega.inventory.v1.CreateMerchantResponse\"\x1c\x8a\xe7\x18\x18inventory.merchant.write\x12\x86\x01\n" +
 	"\rListMerchants\x12).bodega.inventory.v1.ListMerchantsRequest\x1a*.bodega.inventory.v1.ListMerchantsResponse\"\x1e\x8a\xe7\x18\x17inventory.merchant.read\x90\x02\x01\x12~\n" +
 	"\vCreateStore\x12'.bodega.inventory.v1.CreateStoreRequest\x1a(.bodega.inventory.v1.CreateStoreResponse\"\x1c\x8a\xe7\x18\x18inventory.merchant.write\x12}\n" +
 	"\n" +
 	"ListStores\x12&.bodega.inventory.v1.ListStoresRequest\x1a'.bodega.inventory.v1.ListStoresResponse\"\x1e\x8a\xe7\x18\x17inventory.merchant.read\x90\x02\x01\x12\x8d\x01\n" +
-	"\x10SetPriceSettings\x12,.bodega.inventory.v1.SetPriceSettingsRequest\x1a-.bodega.inventory.v1.SetPriceSettingsResponse\"\x1c\x8a\xe7\x18\x18inventory.settings.write\x12\x80\x01\n" +
+	"\x10SetPriceSettings\x12,.bodega.inventory.v1.SetPriceSettingsRequest\x1a-.bodega.inventory.v1.SetPriceSettingsResponse\"\x1c\x8a\xe7\x18\x18inventory.settings.write\x12\x89\x01\n" +
+	"\x0eGetGuardLimits\x12*.bodega.inventory.v1.GetGuardLimitsRequest\x1a+.bodega.inventory.v1.GetGuardLimitsResponse\"\x1e\x8a\xe7\x18\x17inventory.merchant.read\x90\x02\x01\x12\x87\x01\n" +
+	"\x0eSetGuardLimits\x12*.bodega.inventory.v1.SetGuardLimitsRequest\x1a+.bodega.inventory.v1.SetGuardLimitsResponse\"\x1c\x8a\xe7\x18\x18inventory.settings.write\x12\x80\x01\n" +
 	"\fApplyMapping\x12(.bodega.inventory.v1.ApplyMappingRequest\x1a).bodega.inventory.v1.ApplyMappingResponse\"\x1b\x8a\xe7\x18\x17inventory.mapping.write\x12|\n" +
 	"\n" +
 	"GetMapping\x12&.bodega.inventory.v1.GetMappingRequest\x1a'.bodega.inventory.v1.GetMappingResponse\"\x1d\x8a\xe7\x18\x16inventory.mapping.read\x90\x02\x01\x12\x7f\n" +
@@ -1431,7 +1833,7 @@ func file_bodega_inventory_v1_merchant_proto_rawDescGZIP() []byte {
 	return file_bodega_inventory_v1_merchant_proto_rawDescData
 }
 
-var file_bodega_inventory_v1_merchant_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_bodega_inventory_v1_merchant_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_bodega_inventory_v1_merchant_proto_goTypes = []any{
 	(*Merchant)(nil),                 // 0: bodega.inventory.v1.Merchant
 	(*Store)(nil),                    // 1: bodega.inventory.v1.Store
@@ -1446,45 +1848,58 @@ var file_bodega_inventory_v1_merchant_proto_goTypes = []any{
 	(*ListStoresResponse)(nil),       // 10: bodega.inventory.v1.ListStoresResponse
 	(*SetPriceSettingsRequest)(nil),  // 11: bodega.inventory.v1.SetPriceSettingsRequest
 	(*SetPriceSettingsResponse)(nil), // 12: bodega.inventory.v1.SetPriceSettingsResponse
-	(*ApplyMappingRequest)(nil),      // 13: bodega.inventory.v1.ApplyMappingRequest
-	(*ApplyMappingResponse)(nil),     // 14: bodega.inventory.v1.ApplyMappingResponse
-	(*GetMappingRequest)(nil),        // 15: bodega.inventory.v1.GetMappingRequest
-	(*GetMappingResponse)(nil),       // 16: bodega.inventory.v1.GetMappingResponse
-	(*LoadCatalogRequest)(nil),       // 17: bodega.inventory.v1.LoadCatalogRequest
-	(*LoadCatalogResponse)(nil),      // 18: bodega.inventory.v1.LoadCatalogResponse
-	(*CatalogProblem)(nil),           // 19: bodega.inventory.v1.CatalogProblem
-	(*timestamppb.Timestamp)(nil),    // 20: google.protobuf.Timestamp
+	(*GuardLimits)(nil),              // 13: bodega.inventory.v1.GuardLimits
+	(*GuardBand)(nil),                // 14: bodega.inventory.v1.GuardBand
+	(*GetGuardLimitsRequest)(nil),    // 15: bodega.inventory.v1.GetGuardLimitsRequest
+	(*GetGuardLimitsResponse)(nil),   // 16: bodega.inventory.v1.GetGuardLimitsResponse
+	(*SetGuardLimitsRequest)(nil),    // 17: bodega.inventory.v1.SetGuardLimitsRequest
+	(*SetGuardLimitsResponse)(nil),   // 18: bodega.inventory.v1.SetGuardLimitsResponse
+	(*ApplyMappingRequest)(nil),      // 19: bodega.inventory.v1.ApplyMappingRequest
+	(*ApplyMappingResponse)(nil),     // 20: bodega.inventory.v1.ApplyMappingResponse
+	(*GetMappingRequest)(nil),        // 21: bodega.inventory.v1.GetMappingRequest
+	(*GetMappingResponse)(nil),       // 22: bodega.inventory.v1.GetMappingResponse
+	(*LoadCatalogRequest)(nil),       // 23: bodega.inventory.v1.LoadCatalogRequest
+	(*LoadCatalogResponse)(nil),      // 24: bodega.inventory.v1.LoadCatalogResponse
+	(*CatalogProblem)(nil),           // 25: bodega.inventory.v1.CatalogProblem
+	(*timestamppb.Timestamp)(nil),    // 26: google.protobuf.Timestamp
 }
 var file_bodega_inventory_v1_merchant_proto_depIdxs = []int32{
 	2,  // 0: bodega.inventory.v1.Store.settings:type_name -> bodega.inventory.v1.PriceSettings
-	20, // 1: bodega.inventory.v1.Store.last_feed_at:type_name -> google.protobuf.Timestamp
+	26, // 1: bodega.inventory.v1.Store.last_feed_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: bodega.inventory.v1.CreateMerchantResponse.merchant:type_name -> bodega.inventory.v1.Merchant
 	0,  // 3: bodega.inventory.v1.ListMerchantsResponse.merchants:type_name -> bodega.inventory.v1.Merchant
 	1,  // 4: bodega.inventory.v1.CreateStoreResponse.store:type_name -> bodega.inventory.v1.Store
 	1,  // 5: bodega.inventory.v1.ListStoresResponse.stores:type_name -> bodega.inventory.v1.Store
 	2,  // 6: bodega.inventory.v1.SetPriceSettingsRequest.settings:type_name -> bodega.inventory.v1.PriceSettings
-	19, // 7: bodega.inventory.v1.LoadCatalogResponse.problems:type_name -> bodega.inventory.v1.CatalogProblem
-	3,  // 8: bodega.inventory.v1.MerchantService.CreateMerchant:input_type -> bodega.inventory.v1.CreateMerchantRequest
-	5,  // 9: bodega.inventory.v1.MerchantService.ListMerchants:input_type -> bodega.inventory.v1.ListMerchantsRequest
-	7,  // 10: bodega.inventory.v1.MerchantService.CreateStore:input_type -> bodega.inventory.v1.CreateStoreRequest
-	9,  // 11: bodega.inventory.v1.MerchantService.ListStores:input_type -> bodega.inventory.v1.ListStoresRequest
-	11, // 12: bodega.inventory.v1.MerchantService.SetPriceSettings:input_type -> bodega.inventory.v1.SetPriceSettingsRequest
-	13, // 13: bodega.inventory.v1.MerchantService.ApplyMapping:input_type -> bodega.inventory.v1.ApplyMappingRequest
-	15, // 14: bodega.inventory.v1.MerchantService.GetMapping:input_type -> bodega.inventory.v1.GetMappingRequest
-	17, // 15: bodega.inventory.v1.MerchantService.LoadCatalog:input_type -> bodega.inventory.v1.LoadCatalogRequest
-	4,  // 16: bodega.inventory.v1.MerchantService.CreateMerchant:output_type -> bodega.inventory.v1.CreateMerchantResponse
-	6,  // 17: bodega.inventory.v1.MerchantService.ListMerchants:output_type -> bodega.inventory.v1.ListMerchantsResponse
-	8,  // 18: bodega.inventory.v1.MerchantService.CreateStore:output_type -> bodega.inventory.v1.CreateStoreResponse
-	10, // 19: bodega.inventory.v1.MerchantService.ListStores:output_type -> bodega.inventory.v1.ListStoresResponse
-	12, // 20: bodega.inventory.v1.MerchantService.SetPriceSettings:output_type -> bodega.inventory.v1.SetPriceSettingsResponse
-	14, // 21: bodega.inventory.v1.MerchantService.ApplyMapping:output_type -> bodega.inventory.v1.ApplyMappingResponse
-	16, // 22: bodega.inventory.v1.MerchantService.GetMapping:output_type -> bodega.inventory.v1.GetMappingResponse
-	18, // 23: bodega.inventory.v1.MerchantService.LoadCatalog:output_type -> bodega.inventory.v1.LoadCatalogResponse
-	16, // [16:24] is the sub-list for method output_type
-	8,  // [8:16] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	14, // 7: bodega.inventory.v1.GuardLimits.bands:type_name -> bodega.inventory.v1.GuardBand
+	13, // 8: bodega.inventory.v1.GetGuardLimitsResponse.limits:type_name -> bodega.inventory.v1.GuardLimits
+	13, // 9: bodega.inventory.v1.SetGuardLimitsRequest.limits:type_name -> bodega.inventory.v1.GuardLimits
+	25, // 10: bodega.inventory.v1.LoadCatalogResponse.problems:type_name -> bodega.inventory.v1.CatalogProblem
+	3,  // 11: bodega.inventory.v1.MerchantService.CreateMerchant:input_type -> bodega.inventory.v1.CreateMerchantRequest
+	5,  // 12: bodega.inventory.v1.MerchantService.ListMerchants:input_type -> bodega.inventory.v1.ListMerchantsRequest
+	7,  // 13: bodega.inventory.v1.MerchantService.CreateStore:input_type -> bodega.inventory.v1.CreateStoreRequest
+	9,  // 14: bodega.inventory.v1.MerchantService.ListStores:input_type -> bodega.inventory.v1.ListStoresRequest
+	11, // 15: bodega.inventory.v1.MerchantService.SetPriceSettings:input_type -> bodega.inventory.v1.SetPriceSettingsRequest
+	15, // 16: bodega.inventory.v1.MerchantService.GetGuardLimits:input_type -> bodega.inventory.v1.GetGuardLimitsRequest
+	17, // 17: bodega.inventory.v1.MerchantService.SetGuardLimits:input_type -> bodega.inventory.v1.SetGuardLimitsRequest
+	19, // 18: bodega.inventory.v1.MerchantService.ApplyMapping:input_type -> bodega.inventory.v1.ApplyMappingRequest
+	21, // 19: bodega.inventory.v1.MerchantService.GetMapping:input_type -> bodega.inventory.v1.GetMappingRequest
+	23, // 20: bodega.inventory.v1.MerchantService.LoadCatalog:input_type -> bodega.inventory.v1.LoadCatalogRequest
+	4,  // 21: bodega.inventory.v1.MerchantService.CreateMerchant:output_type -> bodega.inventory.v1.CreateMerchantResponse
+	6,  // 22: bodega.inventory.v1.MerchantService.ListMerchants:output_type -> bodega.inventory.v1.ListMerchantsResponse
+	8,  // 23: bodega.inventory.v1.MerchantService.CreateStore:output_type -> bodega.inventory.v1.CreateStoreResponse
+	10, // 24: bodega.inventory.v1.MerchantService.ListStores:output_type -> bodega.inventory.v1.ListStoresResponse
+	12, // 25: bodega.inventory.v1.MerchantService.SetPriceSettings:output_type -> bodega.inventory.v1.SetPriceSettingsResponse
+	16, // 26: bodega.inventory.v1.MerchantService.GetGuardLimits:output_type -> bodega.inventory.v1.GetGuardLimitsResponse
+	18, // 27: bodega.inventory.v1.MerchantService.SetGuardLimits:output_type -> bodega.inventory.v1.SetGuardLimitsResponse
+	20, // 28: bodega.inventory.v1.MerchantService.ApplyMapping:output_type -> bodega.inventory.v1.ApplyMappingResponse
+	22, // 29: bodega.inventory.v1.MerchantService.GetMapping:output_type -> bodega.inventory.v1.GetMappingResponse
+	24, // 30: bodega.inventory.v1.MerchantService.LoadCatalog:output_type -> bodega.inventory.v1.LoadCatalogResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_bodega_inventory_v1_merchant_proto_init() }
@@ -1498,7 +1913,7 @@ func file_bodega_inventory_v1_merchant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bodega_inventory_v1_merchant_proto_rawDesc), len(file_bodega_inventory_v1_merchant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

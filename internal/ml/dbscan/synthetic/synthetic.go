@@ -3,7 +3,10 @@
 // come from no real ones.
 package synthetic
 
-import "math/rand/v2"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // Journals resembles the differences of a ledger: fees and round prices that
 // repeat, the commonest of them thousands of times on one day of one currency,
@@ -23,6 +26,18 @@ func Journals(n int) (amounts, days []float64, currencies []uint32) {
 		currencies[i] = uint32(max(r.IntN(5)-2, 0))
 	}
 	return amounts, days, currencies
+}
+
+// Hourly is Journals as three numeric dimensions: the third is the hour of the
+// day, most of them in a few hours of business.
+func Hourly(n int) (amounts, days, hours []float64) {
+	amounts, days, _ = Journals(n)
+	r := rand.New(rand.NewPCG(13, uint64(n)))
+	hours = make([]float64, n)
+	for i := range n {
+		hours[i] = min(max(math.Round(13+3*r.NormFloat64()), 0), 23)
+	}
+	return amounts, days, hours
 }
 
 // Blobs are dims true numeric dimensions: three quarters of the points in 60

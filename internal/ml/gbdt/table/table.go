@@ -15,8 +15,14 @@ import (
 	"strings"
 )
 
-// ErrFormat marks a file that cannot be read as a table.
-var ErrFormat = errors.New("not a table")
+var (
+	// ErrFormat marks a file that cannot be read as a table.
+	ErrFormat = errors.New("not a table")
+	// ErrColumn marks a column that a table does not have.
+	ErrColumn = errors.New("no such column")
+	// ErrText marks a cell of text where a number belongs.
+	ErrText = errors.New("is not a number")
+)
 
 // Format is how a file separates its cells.
 type Format string
@@ -67,8 +73,12 @@ type place struct {
 // midpoints stay finite.
 const largestInfinite = 1e308
 
-// mostCells bounds a LibSVM file's dense form: 2 GiB of numbers.
-const mostCells = 1 << 28
+// mostCells bounds a LibSVM file's dense form, 2 GiB of numbers, and mostFeatures
+// its width, so that a short line does not ask for all of that.
+const (
+	mostCells    = 1 << 28
+	mostFeatures = 1 << 20
+)
 
 // Parse reads a whole file.
 func Parse(content []byte, header Header) (*Table, error) {
@@ -299,6 +309,8 @@ func (t *Table) parseSparse() error {
 				return fmt.Errorf("%w: line %d: %q belongs to ranking, which is not supported", ErrFormat, line, field)
 			case err != nil || !ok || value == "" || column < 0:
 				return fmt.Errorf("%w: line %d: %q is not number:value", ErrFormat, line, field)
+			case column >= mostFeatures:
+				return fmt.Errorf("%w: line %d: feature %d is beyond the %d that fit", ErrFormat, line, column, mostFeatures)
 			case seen[int(column)]:
 				return fmt.Errorf("%w: line %d: feature %d appears twice", ErrFormat, line, column)
 			}
@@ -339,11 +351,11 @@ func (t *Table) Index(column string) (int, error) {
 	n, err := strconv.Atoi(column)
 	switch {
 	case err != nil && t.Names == nil:
-		return 0, fmt.Errorf("%w: there is no column %q: the file has no header, so columns go by number, 0 to %d", ErrFormat, column, t.Columns-1)
+		return 0, fmt.Errorf("%w: %q; the file has no header, so columns go by number, 0 to %d", ErrColumn, column, t.Columns-1)
 	case err != nil:
-		return 0, fmt.Errorf("%w: there is no column %q; there are %s", ErrFormat, column, t.listNames())
+		return 0, fmt.Errorf("%w: %q; there are %s", ErrColumn, column, t.listNames())
 	case n < 0 || n >= t.Columns:
-		return 0, fmt.Errorf("%w: there is no column %d, only 0 to %d", ErrFormat, n, t.Columns-1)
+		return 0, fmt.Errorf("%w: %d; there are 0 to %d", ErrColumn, n, t.Columns-1)
 	}
 	return n, nil
 }
@@ -369,7 +381,7 @@ func (t *Table) Numeric(column int) bool {
 // that says where it stands.
 func (t *Table) Numbers(column int) ([]float64, error) {
 	if at, textual := t.textual[column]; textual {
-		return nil, fmt.Errorf("%w: column %q, line %d: %q is not a number", ErrFormat, t.Name(column), at.line, at.text)
+		return nil, fmt.Errorf("column %q, line %d: %q %w", t.Name(column), at.line, at.text, ErrText)
 	}
 	return t.numbers[column], nil
 }

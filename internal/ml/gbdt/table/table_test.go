@@ -59,7 +59,7 @@ func TestParseTextColumn(t *testing.T) {
 	if got.Numeric(1) || !got.Numeric(0) {
 		t.Error("the second column alone holds text")
 	}
-	if _, err := got.Numbers(1); err == nil || !strings.Contains(err.Error(), `column "kind", line 3: "USD"`) {
+	if _, err := got.Numbers(1); !errors.Is(err, ErrText) || !strings.Contains(err.Error(), `column "kind", line 3: "USD"`) {
 		t.Errorf("the error does not say where the text stands: %v", err)
 	}
 	texts, err := got.Texts(1)
@@ -74,7 +74,8 @@ func TestParseRefuses(t *testing.T) {
 		{"header only", "a,b\n", "no rows"},
 		{"ragged", "1,2\n3\n", "line 2 has 1 cells"},
 		{"twice", "a,a\n1,2\n", `columns 0 and 1 "a"`},
-		{"huge feature number", "1 0:1\n0 2000000000:1\n", "too many"},
+		{"huge feature number", "1 0:1\n0 2000000000:1\n", "line 2: feature 2000000000 is beyond"},
+		{"many features of many rows", "1 1048575:1\n" + strings.Repeat("0\n", 300), "too many"},
 		{"negative feature number", "1 0:1\n0 -2:1\n", `"-2:1"`},
 		{"feature twice", "1 0:1 0:2\n", "appears twice"},
 		{"ranking", "1 qid:3 0:1\n", "ranking"},
@@ -101,7 +102,7 @@ func TestIndex(t *testing.T) {
 		}
 	}
 	for _, column := range []string{"z", "2", "-1"} {
-		if _, err := named.Index(column); !errors.Is(err, ErrFormat) {
+		if _, err := named.Index(column); !errors.Is(err, ErrColumn) {
 			t.Errorf("column %s: %v", column, err)
 		}
 	}

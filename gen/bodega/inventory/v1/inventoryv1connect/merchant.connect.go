@@ -50,6 +50,12 @@ const (
 	// MerchantServiceSetPriceSettingsProcedure is the fully-qualified name of the MerchantService's
 	// SetPriceSettings RPC.
 	MerchantServiceSetPriceSettingsProcedure = "/bodega.inventory.v1.MerchantService/SetPriceSettings"
+	// MerchantServiceGetGuardLimitsProcedure is the fully-qualified name of the MerchantService's
+	// GetGuardLimits RPC.
+	MerchantServiceGetGuardLimitsProcedure = "/bodega.inventory.v1.MerchantService/GetGuardLimits"
+	// MerchantServiceSetGuardLimitsProcedure is the fully-qualified name of the MerchantService's
+	// SetGuardLimits RPC.
+	MerchantServiceSetGuardLimitsProcedure = "/bodega.inventory.v1.MerchantService/SetGuardLimits"
 	// MerchantServiceApplyMappingProcedure is the fully-qualified name of the MerchantService's
 	// ApplyMapping RPC.
 	MerchantServiceApplyMappingProcedure = "/bodega.inventory.v1.MerchantService/ApplyMapping"
@@ -68,6 +74,8 @@ type MerchantServiceClient interface {
 	CreateStore(context.Context, *v1.CreateStoreRequest) (*v1.CreateStoreResponse, error)
 	ListStores(context.Context, *v1.ListStoresRequest) (*v1.ListStoresResponse, error)
 	SetPriceSettings(context.Context, *v1.SetPriceSettingsRequest) (*v1.SetPriceSettingsResponse, error)
+	GetGuardLimits(context.Context, *v1.GetGuardLimitsRequest) (*v1.GetGuardLimitsResponse, error)
+	SetGuardLimits(context.Context, *v1.SetGuardLimitsRequest) (*v1.SetGuardLimitsResponse, error)
 	ApplyMapping(context.Context, *v1.ApplyMappingRequest) (*v1.ApplyMappingResponse, error)
 	GetMapping(context.Context, *v1.GetMappingRequest) (*v1.GetMappingResponse, error)
 	LoadCatalog(context.Context) (*connect.ClientStreamForClientSimple[v1.LoadCatalogRequest, v1.LoadCatalogResponse], error)
@@ -116,6 +124,19 @@ func NewMerchantServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(merchantServiceMethods.ByName("SetPriceSettings")),
 			connect.WithClientOptions(opts...),
 		),
+		getGuardLimits: connect.NewClient[v1.GetGuardLimitsRequest, v1.GetGuardLimitsResponse](
+			httpClient,
+			baseURL+MerchantServiceGetGuardLimitsProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("GetGuardLimits")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		setGuardLimits: connect.NewClient[v1.SetGuardLimitsRequest, v1.SetGuardLimitsResponse](
+			httpClient,
+			baseURL+MerchantServiceSetGuardLimitsProcedure,
+			connect.WithSchema(merchantServiceMethods.ByName("SetGuardLimits")),
+			connect.WithClientOptions(opts...),
+		),
 		applyMapping: connect.NewClient[v1.ApplyMappingRequest, v1.ApplyMappingResponse](
 			httpClient,
 			baseURL+MerchantServiceApplyMappingProcedure,
@@ -145,6 +166,8 @@ type merchantServiceClient struct {
 	createStore      *connect.Client[v1.CreateStoreRequest, v1.CreateStoreResponse]
 	listStores       *connect.Client[v1.ListStoresRequest, v1.ListStoresResponse]
 	setPriceSettings *connect.Client[v1.SetPriceSettingsRequest, v1.SetPriceSettingsResponse]
+	getGuardLimits   *connect.Client[v1.GetGuardLimitsRequest, v1.GetGuardLimitsResponse]
+	setGuardLimits   *connect.Client[v1.SetGuardLimitsRequest, v1.SetGuardLimitsResponse]
 	applyMapping     *connect.Client[v1.ApplyMappingRequest, v1.ApplyMappingResponse]
 	getMapping       *connect.Client[v1.GetMappingRequest, v1.GetMappingResponse]
 	loadCatalog      *connect.Client[v1.LoadCatalogRequest, v1.LoadCatalogResponse]
@@ -195,6 +218,24 @@ func (c *merchantServiceClient) SetPriceSettings(ctx context.Context, req *v1.Se
 	return nil, err
 }
 
+// GetGuardLimits calls bodega.inventory.v1.MerchantService.GetGuardLimits.
+func (c *merchantServiceClient) GetGuardLimits(ctx context.Context, req *v1.GetGuardLimitsRequest) (*v1.GetGuardLimitsResponse, error) {
+	response, err := c.getGuardLimits.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetGuardLimits calls bodega.inventory.v1.MerchantService.SetGuardLimits.
+func (c *merchantServiceClient) SetGuardLimits(ctx context.Context, req *v1.SetGuardLimitsRequest) (*v1.SetGuardLimitsResponse, error) {
+	response, err := c.setGuardLimits.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ApplyMapping calls bodega.inventory.v1.MerchantService.ApplyMapping.
 func (c *merchantServiceClient) ApplyMapping(ctx context.Context, req *v1.ApplyMappingRequest) (*v1.ApplyMappingResponse, error) {
 	response, err := c.applyMapping.CallUnary(ctx, connect.NewRequest(req))
@@ -225,6 +266,8 @@ type MerchantServiceHandler interface {
 	CreateStore(context.Context, *v1.CreateStoreRequest) (*v1.CreateStoreResponse, error)
 	ListStores(context.Context, *v1.ListStoresRequest) (*v1.ListStoresResponse, error)
 	SetPriceSettings(context.Context, *v1.SetPriceSettingsRequest) (*v1.SetPriceSettingsResponse, error)
+	GetGuardLimits(context.Context, *v1.GetGuardLimitsRequest) (*v1.GetGuardLimitsResponse, error)
+	SetGuardLimits(context.Context, *v1.SetGuardLimitsRequest) (*v1.SetGuardLimitsResponse, error)
 	ApplyMapping(context.Context, *v1.ApplyMappingRequest) (*v1.ApplyMappingResponse, error)
 	GetMapping(context.Context, *v1.GetMappingRequest) (*v1.GetMappingResponse, error)
 	LoadCatalog(context.Context, *connect.ClientStream[v1.LoadCatalogRequest]) (*v1.LoadCatalogResponse, error)
@@ -269,6 +312,19 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 		connect.WithSchema(merchantServiceMethods.ByName("SetPriceSettings")),
 		connect.WithHandlerOptions(opts...),
 	)
+	merchantServiceGetGuardLimitsHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceGetGuardLimitsProcedure,
+		svc.GetGuardLimits,
+		connect.WithSchema(merchantServiceMethods.ByName("GetGuardLimits")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	merchantServiceSetGuardLimitsHandler := connect.NewUnaryHandlerSimple(
+		MerchantServiceSetGuardLimitsProcedure,
+		svc.SetGuardLimits,
+		connect.WithSchema(merchantServiceMethods.ByName("SetGuardLimits")),
+		connect.WithHandlerOptions(opts...),
+	)
 	merchantServiceApplyMappingHandler := connect.NewUnaryHandlerSimple(
 		MerchantServiceApplyMappingProcedure,
 		svc.ApplyMapping,
@@ -300,6 +356,10 @@ func NewMerchantServiceHandler(svc MerchantServiceHandler, opts ...connect.Handl
 			merchantServiceListStoresHandler.ServeHTTP(w, r)
 		case MerchantServiceSetPriceSettingsProcedure:
 			merchantServiceSetPriceSettingsHandler.ServeHTTP(w, r)
+		case MerchantServiceGetGuardLimitsProcedure:
+			merchantServiceGetGuardLimitsHandler.ServeHTTP(w, r)
+		case MerchantServiceSetGuardLimitsProcedure:
+			merchantServiceSetGuardLimitsHandler.ServeHTTP(w, r)
 		case MerchantServiceApplyMappingProcedure:
 			merchantServiceApplyMappingHandler.ServeHTTP(w, r)
 		case MerchantServiceGetMappingProcedure:
@@ -333,6 +393,14 @@ func (UnimplementedMerchantServiceHandler) ListStores(context.Context, *v1.ListS
 
 func (UnimplementedMerchantServiceHandler) SetPriceSettings(context.Context, *v1.SetPriceSettingsRequest) (*v1.SetPriceSettingsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bodega.inventory.v1.MerchantService.SetPriceSettings is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) GetGuardLimits(context.Context, *v1.GetGuardLimitsRequest) (*v1.GetGuardLimitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bodega.inventory.v1.MerchantService.GetGuardLimits is not implemented"))
+}
+
+func (UnimplementedMerchantServiceHandler) SetGuardLimits(context.Context, *v1.SetGuardLimitsRequest) (*v1.SetGuardLimitsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bodega.inventory.v1.MerchantService.SetGuardLimits is not implemented"))
 }
 
 func (UnimplementedMerchantServiceHandler) ApplyMapping(context.Context, *v1.ApplyMappingRequest) (*v1.ApplyMappingResponse, error) {

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bodega/inventory/v1/merchant.proto.
  */
 export const file_bodega_inventory_v1_merchant: GenFile = /*@__PURE__*/
-  fileDesc("CiJib2RlZ2EvaW52ZW50b3J5L3YxL21lcmNoYW50LnByb3RvEhNib2RlZ2EuaW52ZW50b3J5LnYxImoKCE1lcmNoYW50EhMKC21lcmNoYW50X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIY3VycmVuY3kYAyABKAkSEwoLc3RvcmVfY291bnQYBCABKAUSFAoMbWFwcGluZ19uYW1lGAUgASgJIr0CCgVTdG9yZRITCgttZXJjaGFudF9pZBgBIAEoCRIQCghzdG9yZV9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCRI0CghzZXR0aW5ncxgFIAEoCzIiLmJvZGVnYS5pbnZlbnRvcnkudjEuUHJpY2VTZXR0aW5ncxINCgVpdGVtcxgGIAEoAxINCgVzaG93bhgHIAEoAxIOCgZoaWRkZW4YCCABKAMSDAoEaGVsZBgJIAEoAxIUCgxtZW51X3ZlcnNpb24YCiABKAMSMAoMbGFzdF9mZWVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRsYXRlGAwgASgIEhUKDW1lcmNoYW50X25hbWUYDSABKAkSEAoIY3VycmVuY3kYDiABKAkiaQoNUHJpY2VTZXR0aW5ncxI0ChZpbmZsYXRpb25fYmFzaXNfcG9pbnRzGAEgASgFQhS6SBEaDxignAEo+Nj/////////ARIiCg5yb3VuZF90b19taW5vchgCIAEoBUIKukgHGgUYkE4oACKxAQoVQ3JlYXRlTWVyY2hhbnRSZXF1ZXN0EjYKC21lcmNoYW50X2lkGAEgASgJQiG6SB5yHDIaXlthLXowLTldW2EtejAtOV8tXXswLDYyfSQSGAoEbmFtZRgCIAEoCUIKukgHcgUQARjIARIjCghjdXJyZW5jeRgDIAEoCUIRukgOcgwyCl5bQS1aXXszfSQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxiAASJJChZDcmVhdGVNZXJjaGFudFJlc3BvbnNlEi8KCG1lcmNoYW50GAEgASgLMh0uYm9kZWdhLmludmVudG9yeS52MS5NZXJjaGFudCJTChRMaXN0TWVyY2hhbnRzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiYgoVTGlzdE1lcmNoYW50c1Jlc3BvbnNlEjAKCW1lcmNoYW50cxgBIAMoCzIdLmJvZGVnYS5pbnZlbnRvcnkudjEuTWVyY2hhbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsYBChJDcmVhdGVTdG9yZVJlcXVlc3QSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYQBI6CghzdG9yZV9pZBgCIAEoCUIoukglciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JBIYCgRuYW1lGAMgASgJQgq6SAdyBRABGMgBEhcKBnJlZ2lvbhgEIAEoCUIHukgEcgIYQBIhCg9pZGVtcG90ZW5jeV9rZXkYBSABKAlCCLpIBXIDGIABIkAKE0NyZWF0ZVN0b3JlUmVzcG9uc2USKQoFc3RvcmUYASABKAsyGi5ib2RlZ2EuaW52ZW50b3J5LnYxLlN0b3JlIm4KEUxpc3RTdG9yZXNSZXF1ZXN0EhwKC21lcmNoYW50X2lkGAEgASgJQge6SARyAhhAEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJZChJMaXN0U3RvcmVzUmVzcG9uc2USKgoGc3RvcmVzGAEgAygLMhouYm9kZWdhLmludmVudG9yeS52MS5TdG9yZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitwEKF1NldFByaWNlU2V0dGluZ3NSZXF1ZXN0Eh4KC21lcmNoYW50X2lkGAEgASgJQgm6SAZyBBABGEASGwoIc3RvcmVfaWQYAiABKAlCCbpIBnIEEAEYQBI8CghzZXR0aW5ncxgDIAEoCzIiLmJvZGVnYS5pbnZlbnRvcnkudjEuUHJpY2VTZXR0aW5nc0IGukgDyAEBEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMYgAEiKwoYU2V0UHJpY2VTZXR0aW5nc1Jlc3BvbnNlEg8KB2ZlZWRfaWQYASABKAkicwoTQXBwbHlNYXBwaW5nUmVxdWVzdBIeCgttZXJjaGFudF9pZBgBIAEoCUIJukgGcgQQARhAEhkKBHlhbWwYAiABKAxCC7pICHoGEAEYgIAQEiEKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIIukgFcgMYgAEiNQoUQXBwbHlNYXBwaW5nUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIkoKEUdldE1hcHBpbmdSZXF1ZXN0Eh4KC21lcmNoYW50X2lkGAEgASgJQgm6SAZyBBABGEASFQoEbmFtZRgCIAEoCUIHukgEcgIYQCJBChJHZXRNYXBwaW5nUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBHlhbWwYAyABKAwiLgoSTG9hZENhdGFsb2dSZXF1ZXN0EhgKBWNodW5rGAEgASgMQgm6SAZ6BBiAgEAipQEKE0xvYWRDYXRhbG9nUmVzcG9uc2USEQoJcm93c19yZWFkGAEgASgDEg4KBmxvYWRlZBgCIAEoAxIRCgl1bmNoYW5nZWQYAyABKAMSEAoIcmVqZWN0ZWQYBCABKAMSNQoIcHJvYmxlbXMYBSADKAsyIy5ib2RlZ2EuaW52ZW50b3J5LnYxLkNhdGFsb2dQcm9ibGVtEg8KB2ZlZWRfaWQYBiABKAkiPQoOQ2F0YWxvZ1Byb2JsZW0SCwoDcm93GAEgASgDEg4KBmNvbHVtbhgCIAEoCRIOCgZyZWFzb24YAyABKAkytQgKD01lcmNoYW50U2VydmljZRKHAQoOQ3JlYXRlTWVyY2hhbnQSKi5ib2RlZ2EuaW52ZW50b3J5LnYxLkNyZWF0ZU1lcmNoYW50UmVxdWVzdBorLmJvZGVnYS5pbnZlbnRvcnkudjEuQ3JlYXRlTWVyY2hhbnRSZXNwb25zZSIciucYGGludmVudG9yeS5tZXJjaGFudC53cml0ZRKGAQoNTGlzdE1lcmNoYW50cxIpLmJvZGVnYS5pbnZlbnRvcnkudjEuTGlzdE1lcmNoYW50c1JlcXVlc3QaKi5ib2RlZ2EuaW52ZW50b3J5LnYxLkxpc3RNZXJjaGFudHNSZXNwb25zZSIekAIBiucYF2ludmVudG9yeS5tZXJjaGFudC5yZWFkEn4KC0NyZWF0ZVN0b3JlEicuYm9kZWdhLmludmVudG9yeS52MS5DcmVhdGVTdG9yZVJlcXVlc3QaKC5ib2RlZ2EuaW52ZW50b3J5LnYxLkNyZWF0ZVN0b3JlUmVzcG9uc2UiHIrnGBhpbnZlbnRvcnkubWVyY2hhbnQud3JpdGUSfQoKTGlzdFN0b3JlcxImLmJvZGVnYS5pbnZlbnRvcnkudjEuTGlzdFN0b3Jlc1JlcXVlc3QaJy5ib2RlZ2EuaW52ZW50b3J5LnYxLkxpc3RTdG9yZXNSZXNwb25zZSIekAIBiucYF2ludmVudG9yeS5tZXJjaGFudC5yZWFkEo0BChBTZXRQcmljZVNldHRpbmdzEiwuYm9kZWdhLmludmVudG9yeS52MS5TZXRQcmljZVNldHRpbmdzUmVxdWVzdBotLmJvZGVnYS5pbnZlbnRvcnkudjEuU2V0UHJpY2VTZXR0aW5nc1Jlc3BvbnNlIhyK5xgYaW52ZW50b3J5LnNldHRpbmdzLndyaXRlEoABCgxBcHBseU1hcHBpbmcSKC5ib2RlZ2EuaW52ZW50b3J5LnYxLkFwcGx5TWFwcGluZ1JlcXVlc3QaKS5ib2RlZ2EuaW52ZW50b3J5LnYxLkFwcGx5TWFwcGluZ1Jlc3BvbnNlIhuK5xgXaW52ZW50b3J5Lm1hcHBpbmcud3JpdGUSfAoKR2V0TWFwcGluZxImLmJvZGVnYS5pbnZlbnRvcnkudjEuR2V0TWFwcGluZ1JlcXVlc3QaJy5ib2RlZ2EuaW52ZW50b3J5LnYxLkdldE1hcHBpbmdSZXNwb25zZSIdkAIBiucYFmludmVudG9yeS5tYXBwaW5nLnJlYWQSfwoLTG9hZENhdGFsb2cSJy5ib2RlZ2EuaW52ZW50b3J5LnYxLkxvYWRDYXRhbG9nUmVxdWVzdBooLmJvZGVnYS5pbnZlbnRvcnkudjEuTG9hZENhdGFsb2dSZXNwb25zZSIbiucYF2ludmVudG9yeS5jYXRhbG9nLndyaXRlKAFC1wEKF2NvbS5ib2RlZ2EuaW52ZW50b3J5LnYxQg1NZXJjaGFudFByb3RvUAFaP2dpdGh1Yi5jb20vYm9kZWdhLWhxL2JvZGVnYS9nZW4vYm9kZWdhL2ludmVudG9yeS92MTtpbnZlbnRvcnl2MaICA0JJWKoCE0JvZGVnYS5JbnZlbnRvcnkuVjHKAhNCb2RlZ2FcSW52ZW50b3J5XFYx4gIfQm9kZWdhXEludmVudG9yeVxWMVxHUEJNZXRhZGF0YeoCFUJvZGVnYTo6SW52ZW50b3J5OjpWMWIGcHJvdG8z", [file_bodega_auth_v1_permission, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiJib2RlZ2EvaW52ZW50b3J5L3YxL21lcmNoYW50LnByb3RvEhNib2RlZ2EuaW52ZW50b3J5LnYxImoKCE1lcmNoYW50EhMKC21lcmNoYW50X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIY3VycmVuY3kYAyABKAkSEwoLc3RvcmVfY291bnQYBCABKAUSFAoMbWFwcGluZ19uYW1lGAUgASgJIr0CCgVTdG9yZRITCgttZXJjaGFudF9pZBgBIAEoCRIQCghzdG9yZV9pZBgCIAEoCRIMCgRuYW1lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCRI0CghzZXR0aW5ncxgFIAEoCzIiLmJvZGVnYS5pbnZlbnRvcnkudjEuUHJpY2VTZXR0aW5ncxINCgVpdGVtcxgGIAEoAxINCgVzaG93bhgHIAEoAxIOCgZoaWRkZW4YCCABKAMSDAoEaGVsZBgJIAEoAxIUCgxtZW51X3ZlcnNpb24YCiABKAMSMAoMbGFzdF9mZWVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRsYXRlGAwgASgIEhUKDW1lcmNoYW50X25hbWUYDSABKAkSEAoIY3VycmVuY3kYDiABKAkiaQoNUHJpY2VTZXR0aW5ncxI0ChZpbmZsYXRpb25fYmFzaXNfcG9pbnRzGAEgASgFQhS6SBEaDxignAEo+Nj/////////ARIiCg5yb3VuZF90b19taW5vchgCIAEoBUIKukgHGgUYkE4oACKxAQoVQ3JlYXRlTWVyY2hhbnRSZXF1ZXN0EjYKC21lcmNoYW50X2lkGAEgASgJQiG6SB5yHDIaXlthLXowLTldW2EtejAtOV8tXXswLDYyfSQSGAoEbmFtZRgCIAEoCUIKukgHcgUQARjIARIjCghjdXJyZW5jeRgDIAEoCUIRukgOcgwyCl5bQS1aXXszfSQSIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxiAASJJChZDcmVhdGVNZXJjaGFudFJlc3BvbnNlEi8KCG1lcmNoYW50GAEgASgLMh0uYm9kZWdhLmludmVudG9yeS52MS5NZXJjaGFudCJTChRMaXN0TWVyY2hhbnRzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiYgoVTGlzdE1lcmNoYW50c1Jlc3BvbnNlEjAKCW1lcmNoYW50cxgBIAMoCzIdLmJvZGVnYS5pbnZlbnRvcnkudjEuTWVyY2hhbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsYBChJDcmVhdGVTdG9yZVJlcXVlc3QSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYQBI6CghzdG9yZV9pZBgCIAEoCUIoukglciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JBIYCgRuYW1lGAMgASgJQgq6SAdyBRABGMgBEhcKBnJlZ2lvbhgEIAEoCUIHukgEcgIYQBIhCg9pZGVtcG90ZW5jeV9rZXkYBSABKAlCCLpIBXIDGIABIkAKE0NyZWF0ZVN0b3JlUmVzcG9uc2USKQoFc3RvcmUYASABKAsyGi5ib2RlZ2EuaW52ZW50b3J5LnYxLlN0b3JlIm4KEUxpc3RTdG9yZXNSZXF1ZXN0EhwKC21lcmNoYW50X2lkGAEgASgJQge6SARyAhhAEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJZChJMaXN0U3RvcmVzUmVzcG9uc2USKgoGc3RvcmVzGAEgAygLMhouYm9kZWdhLmludmVudG9yeS52MS5TdG9yZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitwEKF1NldFByaWNlU2V0dGluZ3NSZXF1ZXN0Eh4KC21lcmNoYW50X2lkGAEgASgJQgm6SAZyBBABGEASGwoIc3RvcmVfaWQYAiABKAlCCbpIBnIEEAEYQBI8CghzZXR0aW5ncxgDIAEoCzIiLmJvZGVnYS5pbnZlbnRvcnkudjEuUHJpY2VTZXR0aW5nc0IGukgDyAEBEiEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIIukgFcgMYgAEiKwoYU2V0UHJpY2VTZXR0aW5nc1Jlc3BvbnNlEg8KB2ZlZWRfaWQYASABKAki1wEKC0d1YXJkTGltaXRzEhwKC2Zsb29yX21pbm9yGAEgASgDQge6SAQiAigAEh4KDWNlaWxpbmdfbWlub3IYAiABKANCB7pIBCICKAASHwoKbWluX3N0b3JlcxgDIAEoBUILukgIGgYYoI0GKAASOQoFYmFuZHMYBCADKAsyHi5ib2RlZ2EuaW52ZW50b3J5LnYxLkd1YXJkQmFuZEIKukgHkgEECAEQIBIuCg1yZW1vdmFsX3NoYXJlGAUgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAACLPAQoJR3VhcmRCYW5kEhwKC2JlbG93X21pbm9yGAEgASgDQge6SAQiAigAEiMKAnVwGAIgASgBQhe6SBQSEhkAAAAAgIQuQSkAAAAAAAAAABIlCgRkb3duGAMgASgBQhe6SBQSEhkAAAAAgIQuQSkAAAAAAAAAABIqCgltZWRpYW5fdXAYBCABKAFCF7pIFBISGQAAAACAhC5BKQAAAAAAAAAAEiwKC21lZGlhbl9kb3duGAUgASgBQhe6SBQSEhkAAAAAgIQuQSkAAAAAAAAAACI3ChVHZXRHdWFyZExpbWl0c1JlcXVlc3QSHgoLbWVyY2hhbnRfaWQYASABKAlCCbpIBnIEEAEYQCJcChZHZXRHdWFyZExpbWl0c1Jlc3BvbnNlEjAKBmxpbWl0cxgBIAEoCzIgLmJvZGVnYS5pbnZlbnRvcnkudjEuR3VhcmRMaW1pdHMSEAoIc3RhbmRhcmQYAiABKAgijAEKFVNldEd1YXJkTGltaXRzUmVxdWVzdBIeCgttZXJjaGFudF9pZBgBIAEoCUIJukgGcgQQARhAEjAKBmxpbWl0cxgCIAEoCzIgLmJvZGVnYS5pbnZlbnRvcnkudjEuR3VhcmRMaW1pdHMSIQoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQgi6SAVyAxiAASIpChZTZXRHdWFyZExpbWl0c1Jlc3BvbnNlEg8KB2ZlZWRfaWQYASABKAkicwoTQXBwbHlNYXBwaW5nUmVxdWVzdBIeCgttZXJjaGFudF9pZBgBIAEoCUIJukgGcgQQARhAEhkKBHlhbWwYAiABKAxCC7pICHoGEAEYgIAQEiEKD2lkZW1wb3RlbmN5X2tleRgDIAEoCUIIukgFcgMYgAEiNQoUQXBwbHlNYXBwaW5nUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIkoKEUdldE1hcHBpbmdSZXF1ZXN0Eh4KC21lcmNoYW50X2lkGAEgASgJQgm6SAZyBBABGEASFQoEbmFtZRgCIAEoCUIHukgEcgIYQCJBChJHZXRNYXBwaW5nUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBHlhbWwYAyABKAwiLgoSTG9hZENhdGFsb2dSZXF1ZXN0EhgKBWNodW5rGAEgASgMQgm6SAZ6BBiAgEAipQEKE0xvYWRDYXRhbG9nUmVzcG9uc2USEQoJcm93c19yZWFkGAEgASgDEg4KBmxvYWRlZBgCIAEoAxIRCgl1bmNoYW5nZWQYAyABKAMSEAoIcmVqZWN0ZWQYBCABKAMSNQoIcHJvYmxlbXMYBSADKAsyIy5ib2RlZ2EuaW52ZW50b3J5LnYxLkNhdGFsb2dQcm9ibGVtEg8KB2ZlZWRfaWQYBiABKAkiPQoOQ2F0YWxvZ1Byb2JsZW0SCwoDcm93GAEgASgDEg4KBmNvbHVtbhgCIAEoCRIOCgZyZWFzb24YAyABKAkyywoKD01lcmNoYW50U2VydmljZRKHAQoOQ3JlYXRlTWVyY2hhbnQSKi5ib2RlZ2EuaW52ZW50b3J5LnYxLkNyZWF0ZU1lcmNoYW50UmVxdWVzdBorLmJvZGVnYS5pbnZlbnRvcnkudjEuQ3JlYXRlTWVyY2hhbnRSZXNwb25zZSIciucYGGludmVudG9yeS5tZXJjaGFudC53cml0ZRKGAQoNTGlzdE1lcmNoYW50cxIpLmJvZGVnYS5pbnZlbnRvcnkudjEuTGlzdE1lcmNoYW50c1JlcXVlc3QaKi5ib2RlZ2EuaW52ZW50b3J5LnYxLkxpc3RNZXJjaGFudHNSZXNwb25zZSIekAIBiucYF2ludmVudG9yeS5tZXJjaGFudC5yZWFkEn4KC0NyZWF0ZVN0b3JlEicuYm9kZWdhLmludmVudG9yeS52MS5DcmVhdGVTdG9yZVJlcXVlc3QaKC5ib2RlZ2EuaW52ZW50b3J5LnYxLkNyZWF0ZVN0b3JlUmVzcG9uc2UiHIrnGBhpbnZlbnRvcnkubWVyY2hhbnQud3JpdGUSfQoKTGlzdFN0b3JlcxImLmJvZGVnYS5pbnZlbnRvcnkudjEuTGlzdFN0b3Jlc1JlcXVlc3QaJy5ib2RlZ2EuaW52ZW50b3J5LnYxLkxpc3RTdG9yZXNSZXNwb25zZSIekAIBiucYF2ludmVudG9yeS5tZXJjaGFudC5yZWFkEo0BChBTZXRQcmljZVNldHRpbmdzEiwuYm9kZWdhLmludmVudG9yeS52MS5TZXRQcmljZVNldHRpbmdzUmVxdWVzdBotLmJvZGVnYS5pbnZlbnRvcnkudjEuU2V0UHJpY2VTZXR0aW5nc1Jlc3BvbnNlIhyK5xgYaW52ZW50b3J5LnNldHRpbmdzLndyaXRlEokBCg5HZXRHdWFyZExpbWl0cxIqLmJvZGVnYS5pbnZlbnRvcnkudjEuR2V0R3VhcmRMaW1pdHNSZXF1ZXN0GisuYm9kZWdhLmludmVudG9yeS52MS5HZXRHdWFyZExpbWl0c1Jlc3BvbnNlIh6QAgGK5xgXaW52ZW50b3J5Lm1lcmNoYW50LnJlYWQShwEKDlNldEd1YXJkTGltaXRzEiouYm9kZWdhLmludmVudG9yeS52MS5TZXRHdWFyZExpbWl0c1JlcXVlc3QaKy5ib2RlZ2EuaW52ZW50b3J5LnYxLlNldEd1YXJkTGltaXRzUmVzcG9uc2UiHIrnGBhpbnZlbnRvcnkuc2V0dGluZ3Mud3JpdGUSgAEKDEFwcGx5TWFwcGluZxIoLmJvZGVnYS5pbnZlbnRvcnkudjEuQXBwbHlNYXBwaW5nUmVxdWVzdBopLmJvZGVnYS5pbnZlbnRvcnkudjEuQXBwbHlNYXBwaW5nUmVzcG9uc2UiG4rnGBdpbnZlbnRvcnkubWFwcGluZy53cml0ZRJ8CgpHZXRNYXBwaW5nEiYuYm9kZWdhLmludmVudG9yeS52MS5HZXRNYXBwaW5nUmVxdWVzdBonLmJvZGVnYS5pbnZlbnRvcnkudjEuR2V0TWFwcGluZ1Jlc3BvbnNlIh2QAgGK5xgWaW52ZW50b3J5Lm1hcHBpbmcucmVhZBJ/CgtMb2FkQ2F0YWxvZxInLmJvZGVnYS5pbnZlbnRvcnkudjEuTG9hZENhdGFsb2dSZXF1ZXN0GiguYm9kZWdhLmludmVudG9yeS52MS5Mb2FkQ2F0YWxvZ1Jlc3BvbnNlIhuK5xgXaW52ZW50b3J5LmNhdGFsb2cud3JpdGUoAULXAQoXY29tLmJvZGVnYS5pbnZlbnRvcnkudjFCDU1lcmNoYW50UHJvdG9QAVo/Z2l0aHViLmNvbS9ib2RlZ2EtaHEvYm9kZWdhL2dlbi9ib2RlZ2EvaW52ZW50b3J5L3YxO2ludmVudG9yeXYxogIDQklYqgITQm9kZWdhLkludmVudG9yeS5WMcoCE0JvZGVnYVxJbnZlbnRvcnlcVjHiAh9Cb2RlZ2FcSW52ZW50b3J5XFYxXEdQQk1ldGFkYXRh6gIVQm9kZWdhOjpJbnZlbnRvcnk6OlYxYgZwcm90bzM", [file_bodega_auth_v1_permission, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Merchant is a chain whose stores send feeds.
@@ -430,6 +430,193 @@ export const SetPriceSettingsResponseSchema: GenMessage<SetPriceSettingsResponse
   messageDesc(file_bodega_inventory_v1_merchant, 12);
 
 /**
+ * GuardLimits is when a merchant's prices are held for a person. Ratios are how
+ * many times one price is another; 0 is no limit.
+ *
+ * @generated from message bodega.inventory.v1.GuardLimits
+ */
+export type GuardLimits = Message<"bodega.inventory.v1.GuardLimits"> & {
+  /**
+   * Below it a price is held; 0 is none. In minor units, as all amounts here.
+   *
+   * @generated from field: int64 floor_minor = 1;
+   */
+  floorMinor: bigint;
+
+  /**
+   * Above it a price is held; 0 is none.
+   *
+   * @generated from field: int64 ceiling_minor = 2;
+   */
+  ceilingMinor: bigint;
+
+  /**
+   * How many stores a median must rest on to count.
+   *
+   * @generated from field: int32 min_stores = 3;
+   */
+  minStores: number;
+
+  /**
+   * The bands of prices, cheap goods first.
+   *
+   * @generated from field: repeated bodega.inventory.v1.GuardBand bands = 4;
+   */
+  bands: GuardBand[];
+
+  /**
+   * Share of a store that one full file may delist without a person; 1 is no
+   * limit.
+   *
+   * @generated from field: double removal_share = 5;
+   */
+  removalShare: number;
+};
+
+/**
+ * Describes the message bodega.inventory.v1.GuardLimits.
+ * Use `create(GuardLimitsSchema)` to create a new message.
+ */
+export const GuardLimitsSchema: GenMessage<GuardLimits> = /*@__PURE__*/
+  messageDesc(file_bodega_inventory_v1_merchant, 13);
+
+/**
+ * GuardBand is the limits for prices below a bound.
+ *
+ * @generated from message bodega.inventory.v1.GuardBand
+ */
+export type GuardBand = Message<"bodega.inventory.v1.GuardBand"> & {
+  /**
+   * The previous price, or the median, that the band ends before; 0 for the
+   * last band.
+   *
+   * @generated from field: int64 below_minor = 1;
+   */
+  belowMinor: bigint;
+
+  /**
+   * How many times a price may rise and fall at once.
+   *
+   * @generated from field: double up = 2;
+   */
+  up: number;
+
+  /**
+   * @generated from field: double down = 3;
+   */
+  down: number;
+
+  /**
+   * How many times it may be above or below the item's median over stores.
+   *
+   * @generated from field: double median_up = 4;
+   */
+  medianUp: number;
+
+  /**
+   * @generated from field: double median_down = 5;
+   */
+  medianDown: number;
+};
+
+/**
+ * Describes the message bodega.inventory.v1.GuardBand.
+ * Use `create(GuardBandSchema)` to create a new message.
+ */
+export const GuardBandSchema: GenMessage<GuardBand> = /*@__PURE__*/
+  messageDesc(file_bodega_inventory_v1_merchant, 14);
+
+/**
+ * @generated from message bodega.inventory.v1.GetGuardLimitsRequest
+ */
+export type GetGuardLimitsRequest = Message<"bodega.inventory.v1.GetGuardLimitsRequest"> & {
+  /**
+   * @generated from field: string merchant_id = 1;
+   */
+  merchantId: string;
+};
+
+/**
+ * Describes the message bodega.inventory.v1.GetGuardLimitsRequest.
+ * Use `create(GetGuardLimitsRequestSchema)` to create a new message.
+ */
+export const GetGuardLimitsRequestSchema: GenMessage<GetGuardLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_inventory_v1_merchant, 15);
+
+/**
+ * @generated from message bodega.inventory.v1.GetGuardLimitsResponse
+ */
+export type GetGuardLimitsResponse = Message<"bodega.inventory.v1.GetGuardLimitsResponse"> & {
+  /**
+   * @generated from field: bodega.inventory.v1.GuardLimits limits = 1;
+   */
+  limits?: GuardLimits | undefined;
+
+  /**
+   * True where the merchant has no limits of its own and these are everybody's.
+   *
+   * @generated from field: bool standard = 2;
+   */
+  standard: boolean;
+};
+
+/**
+ * Describes the message bodega.inventory.v1.GetGuardLimitsResponse.
+ * Use `create(GetGuardLimitsResponseSchema)` to create a new message.
+ */
+export const GetGuardLimitsResponseSchema: GenMessage<GetGuardLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_inventory_v1_merchant, 16);
+
+/**
+ * @generated from message bodega.inventory.v1.SetGuardLimitsRequest
+ */
+export type SetGuardLimitsRequest = Message<"bodega.inventory.v1.SetGuardLimitsRequest"> & {
+  /**
+   * @generated from field: string merchant_id = 1;
+   */
+  merchantId: string;
+
+  /**
+   * Absent for everybody's limits again.
+   *
+   * @generated from field: bodega.inventory.v1.GuardLimits limits = 2;
+   */
+  limits?: GuardLimits | undefined;
+
+  /**
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message bodega.inventory.v1.SetGuardLimitsRequest.
+ * Use `create(SetGuardLimitsRequestSchema)` to create a new message.
+ */
+export const SetGuardLimitsRequestSchema: GenMessage<SetGuardLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_bodega_inventory_v1_merchant, 17);
+
+/**
+ * @generated from message bodega.inventory.v1.SetGuardLimitsResponse
+ */
+export type SetGuardLimitsResponse = Message<"bodega.inventory.v1.SetGuardLimitsResponse"> & {
+  /**
+   * The unit of work that judges the merchant's items again; empty where
+   * nothing changed.
+   *
+   * @generated from field: string feed_id = 1;
+   */
+  feedId: string;
+};
+
+/**
+ * Describes the message bodega.inventory.v1.SetGuardLimitsResponse.
+ * Use `create(SetGuardLimitsResponseSchema)` to create a new message.
+ */
+export const SetGuardLimitsResponseSchema: GenMessage<SetGuardLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_bodega_inventory_v1_merchant, 18);
+
+/**
  * @generated from message bodega.inventory.v1.ApplyMappingRequest
  */
 export type ApplyMappingRequest = Message<"bodega.inventory.v1.ApplyMappingRequest"> & {
@@ -456,7 +643,7 @@ export type ApplyMappingRequest = Message<"bodega.inventory.v1.ApplyMappingReque
  * Use `create(ApplyMappingRequestSchema)` to create a new message.
  */
 export const ApplyMappingRequestSchema: GenMessage<ApplyMappingRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 13);
+  messageDesc(file_bodega_inventory_v1_merchant, 19);
 
 /**
  * @generated from message bodega.inventory.v1.ApplyMappingResponse
@@ -480,7 +667,7 @@ export type ApplyMappingResponse = Message<"bodega.inventory.v1.ApplyMappingResp
  * Use `create(ApplyMappingResponseSchema)` to create a new message.
  */
 export const ApplyMappingResponseSchema: GenMessage<ApplyMappingResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 14);
+  messageDesc(file_bodega_inventory_v1_merchant, 20);
 
 /**
  * @generated from message bodega.inventory.v1.GetMappingRequest
@@ -504,7 +691,7 @@ export type GetMappingRequest = Message<"bodega.inventory.v1.GetMappingRequest">
  * Use `create(GetMappingRequestSchema)` to create a new message.
  */
 export const GetMappingRequestSchema: GenMessage<GetMappingRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 15);
+  messageDesc(file_bodega_inventory_v1_merchant, 21);
 
 /**
  * @generated from message bodega.inventory.v1.GetMappingResponse
@@ -531,7 +718,7 @@ export type GetMappingResponse = Message<"bodega.inventory.v1.GetMappingResponse
  * Use `create(GetMappingResponseSchema)` to create a new message.
  */
 export const GetMappingResponseSchema: GenMessage<GetMappingResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 16);
+  messageDesc(file_bodega_inventory_v1_merchant, 22);
 
 /**
  * @generated from message bodega.inventory.v1.LoadCatalogRequest
@@ -551,7 +738,7 @@ export type LoadCatalogRequest = Message<"bodega.inventory.v1.LoadCatalogRequest
  * Use `create(LoadCatalogRequestSchema)` to create a new message.
  */
 export const LoadCatalogRequestSchema: GenMessage<LoadCatalogRequest> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 17);
+  messageDesc(file_bodega_inventory_v1_merchant, 23);
 
 /**
  * @generated from message bodega.inventory.v1.LoadCatalogResponse
@@ -596,7 +783,7 @@ export type LoadCatalogResponse = Message<"bodega.inventory.v1.LoadCatalogRespon
  * Use `create(LoadCatalogResponseSchema)` to create a new message.
  */
 export const LoadCatalogResponseSchema: GenMessage<LoadCatalogResponse> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 18);
+  messageDesc(file_bodega_inventory_v1_merchant, 24);
 
 /**
  * CatalogProblem is one row of a catalogue file that was not loaded.
@@ -625,7 +812,7 @@ export type CatalogProblem = Message<"bodega.inventory.v1.CatalogProblem"> & {
  * Use `create(CatalogProblemSchema)` to create a new message.
  */
 export const CatalogProblemSchema: GenMessage<CatalogProblem> = /*@__PURE__*/
-  messageDesc(file_bodega_inventory_v1_merchant, 19);
+  messageDesc(file_bodega_inventory_v1_merchant, 25);
 
 /**
  * MerchantService keeps merchants, their stores and settings, mapping
@@ -673,6 +860,22 @@ export const MerchantService: GenService<{
     methodKind: "unary";
     input: typeof SetPriceSettingsRequestSchema;
     output: typeof SetPriceSettingsResponseSchema;
+  },
+  /**
+   * @generated from rpc bodega.inventory.v1.MerchantService.GetGuardLimits
+   */
+  getGuardLimits: {
+    methodKind: "unary";
+    input: typeof GetGuardLimitsRequestSchema;
+    output: typeof GetGuardLimitsResponseSchema;
+  },
+  /**
+   * @generated from rpc bodega.inventory.v1.MerchantService.SetGuardLimits
+   */
+  setGuardLimits: {
+    methodKind: "unary";
+    input: typeof SetGuardLimitsRequestSchema;
+    output: typeof SetGuardLimitsResponseSchema;
   },
   /**
    * @generated from rpc bodega.inventory.v1.MerchantService.ApplyMapping
