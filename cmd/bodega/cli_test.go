@@ -4,9 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,6 +43,8 @@ func TestScripts(t *testing.T) {
 	commands["unserve"] = unserveCommand
 	commands["http"] = httpCommand
 	commands["mode"] = modeCommand
+	commands["await"] = awaitCommand
+	commands["certificate"] = certificateCommand
 	corpora := os.Getenv("BODEGA_CORPORA")
 	if corpora == "" {
 		corpora = "../shared/data"
@@ -248,4 +257,37 @@ func modeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprintf("%04o", stat.Mode().Perm()); got != args[0] {
 		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
 	}
+}
+
+// awaitCommand waits until a unit of work has ended: await FEED
+func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await FEED")
+	}
+	for limit := time.Now().Add(startLimit); time.Now().Before(limit); {
+		ts.Check(ts.Exec("bodega", "feed", "show", "-o", "json", args[0]))
+		if strings.Contains(ts.ReadFile("stdout"), `"status": "done"`) {
+			return
+		}
+	}
+	ts.Fatalf("%s did not end in time", args[0])
+}
+
+// certificateCommand makes a certificate for 127.0.0.1: certificate CERT KEY
+func certificateCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: certificate CERT KEY")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 }
