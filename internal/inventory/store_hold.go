@@ -206,6 +206,29 @@ func (s *store) heldFeeds(ctx context.Context, merchant string, limit int) ([]*i
 	return held, nil
 }
 
+// closedHold is the newest hold on a price of an item that was decided or
+// superseded; nil where none was.
+func (s *store) closedHold(ctx context.Context, key StoreKey, item string, after int64) (*Hold, error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := pool.Query(ctx, selectHold+`
+WHERE h.merchant_id = $1 AND h.store_id = $2 AND h.item_id = $3 AND h.after_minor = $4 AND h.state <> 'open'
+ORDER BY h.decided_at DESC LIMIT 1`, key.Merchant, key.Store, item, after)
+	if err != nil {
+		return nil, fmt.Errorf("read closed holds of item %s of store %s: %w", item, key, err)
+	}
+	h, err := pgx.CollectExactlyOneRow(rows, scanHold)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read closed holds of item %s of store %s: %w", item, key, err)
+	}
+	return &h, nil
+}
+
 func (s *store) countOpenHolds(ctx context.Context, merchant string) (int64, error) {
 	pool, err := s.pool(ctx)
 	if err != nil {
