@@ -222,7 +222,7 @@ it("an admin's day: a token made and revoked, the test tenant, light and dark, a
   expect(await page.evaluate(() => [document.documentElement.dataset.mantineColorScheme, document.documentElement.dataset.density])).toEqual(['dark', 'compact']);
 
   await page.getByRole('button', { name: 'Your account and settings' }).click();
-  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL(/\/sign-in/);
   await page.goto(`${baseUrl()}/inventory/holds?decided=yes`);
   await page.waitForURL(/\/sign-in\?return=/);

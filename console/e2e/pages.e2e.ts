@@ -103,7 +103,7 @@ it('every page in light, in dark and on a phone has nothing that axe objects to,
   await page.goto(`${baseUrl()}/today`);
   await settle(page);
   await page.getByRole('button', { name: 'Your account and settings' }).click();
-  await page.getByRole('menuitem', { name: 'Sign out' }).waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
   wrong.push(...(await look(page, 'account')));
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+k');

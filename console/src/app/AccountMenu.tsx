@@ -1,5 +1,6 @@
-import { Menu, SegmentedControl, useMantineColorScheme } from '@mantine/core';
+import { Button, Popover, SegmentedControl, useMantineColorScheme } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 import { api } from '../api/clients';
 import { setCsrfToken } from '../api/session';
 import { useDensity, type Density } from '../ui/density';
@@ -17,6 +18,7 @@ export function AccountMenu() {
   const navigate = useNavigate();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const [density, setDensity] = useDensity();
+  const [opened, setOpened] = useState(true);
   const tenants = caller?.tenants ?? [];
   const signOut = async () => {
     try {
@@ -30,17 +32,17 @@ export function AccountMenu() {
     await navigate({ to: '/sign-in', search: {} });
   };
   return (
-    <Menu defaultOpened position="bottom-end" width={280} closeOnItemClick={false}>
-      <Menu.Target>
-        <AccountButton />
-      </Menu.Target>
-      <Menu.Dropdown>
+    <Popover opened={opened} onChange={setOpened} position="bottom-end" width={280} trapFocus returnFocus>
+      <Popover.Target>
+        <AccountButton onClick={() => setOpened(!opened)} />
+      </Popover.Target>
+      <Popover.Dropdown p={4} aria-label="Your account and settings">
         <div className={css.who}>
           <strong>{caller?.name || caller?.subject}</strong>
           <span>{caller?.subject}</span>
           <span>{caller && roleLabel(caller.role)}{caller?.merchantId ? ` of ${caller.merchantId}` : ''}</span>
         </div>
-        <Menu.Divider />
+        <hr className={css.divider} />
         <div className={css.choice}>
           <span className={css.choiceLabel}><IconSun size={14} aria-hidden /> Light or dark</span>
           <SegmentedControl
@@ -76,9 +78,9 @@ export function AccountMenu() {
             />
           </div>
         )}
-        <Menu.Divider />
-        <Menu.Item leftSection={<IconSignOut size={16} />} onClick={() => void signOut()} closeMenuOnClick>Sign out</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+        <hr className={css.divider} />
+        <Button variant="subtle" color="gray" fullWidth justify="start" leftSection={<IconSignOut size={16} />} onClick={() => void signOut()}>Sign out</Button>
+      </Popover.Dropdown>
+    </Popover>
   );
 }

@@ -82,6 +82,6 @@ export function Shell() {
 /** The button of the account menu; the menu and what it is made of are fetched when somebody reaches for it. */
 function Account() {
   const [wanted, setWanted] = useState(false);
-  const button = <AccountButton aria-haspopup="menu" onPointerEnter={() => void loadAccountMenu()} onFocus={() => void loadAccountMenu()} onClick={() => setWanted(true)} />;
+  const button = <AccountButton aria-haspopup="dialog" onPointerEnter={() => void loadAccountMenu()} onFocus={() => void loadAccountMenu()} onClick={() => setWanted(true)} />;
   return wanted ? <Suspense fallback={button}><AccountMenu /></Suspense> : button;
 }

@@ -182,7 +182,7 @@ function Account({ feed }: { feed: Feed }) {
               : `The parts add up to ${formatCount(sum)}: ${formatCount(Math.abs(total - sum))} ${total > sum ? 'are missing' : 'too many'}`
         }
         aside={
-          <State word={closes ? { label: 'The account closes', tone: 'ok' } : running ? { label: 'Still counting', tone: 'info' } : { label: 'The account does not close', tone: 'bad' }} />
+          <State word={running ? { label: 'Still counting', tone: 'info' } : closes ? { label: 'The account closes', tone: 'ok' } : { label: 'The account does not close', tone: 'bad' }} />
         }
       >
         <StackedBar label="Rows read" parts={parts} />

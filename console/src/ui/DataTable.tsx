@@ -187,7 +187,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           </button>
         )}
         <span className={css.barCount} role="status">
-          {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}rows`}
+          {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}${rows.length === 1 ? 'row' : 'rows'}`}
         </span>
         <Menu position="bottom-end" closeOnItemClick={false} withinPortal>
           <Menu.Target>
