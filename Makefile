@@ -104,7 +104,7 @@ test-faults: postgres console ## Kill the server at every durable write and at s
 .PHONY: lint
 lint: $(GOLANGCI) console/node_modules/.package-lock.json ## Lint Go and TypeScript.
 	$(call say,lint Go)
-	$(GOLANGCI) run ./...
+	$(GOLANGCI) run --allow-parallel-runners ./...
 	$(call say,check the console's types)
 	cd console && npm run typecheck
 

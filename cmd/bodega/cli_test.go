@@ -166,7 +166,7 @@ func (s *server) stop() error {
 
 func (s *server) kill() {
 	_ = s.process.Process.Kill()
-	_ = <-s.ended
+	<-s.ended
 }
 
 // trusting takes any certificate: what is tested is that there is one.

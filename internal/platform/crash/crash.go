@@ -13,9 +13,3 @@
 //	                   before write N is made, or once it is durable and
 //	                   before its caller knows
 package crash
-
-// Write is a durable write on its way. The zero value is one that nobody counts.
-type Write struct {
-	number int
-	name   string
-}
