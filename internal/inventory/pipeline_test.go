@@ -625,20 +625,20 @@ func TestWhatNothingRefersToIsDeletedAWhileLater(t *testing.T) {
 		}
 	}
 	first := w.send(submission{}, file(1, 120, "2.00"))
-	parts, err := w.service.partOf(w.ctx, &first, "1")
+	part, err := w.service.store.feedStore(w.ctx, first.ID, "1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := menuKey()
 	w.send(submission{}, file(1, 120, "2.10"))
 	expire()
-	if !exists(old) || !exists(parts.SegmentKey) {
+	if !exists(old) || !exists(part.SegmentKey) {
 		t.Fatal("what a reader may still be at is gone at once")
 	}
 	w.pass(2 * replacedFor)
 	expire()
 	expire() // a second time finds nothing to do
-	if exists(old) || exists(parts.SegmentKey) {
+	if exists(old) || exists(part.SegmentKey) {
 		t.Fatal("a menu that was replaced, or the segment of a feed that has ended, is still there")
 	}
 	if got := w.menu("1"); len(got) != 120 || !exists(first.RawKey) {

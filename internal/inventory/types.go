@@ -223,6 +223,10 @@ type Detail struct {
 	GTINs []uint64 `json:"gtins,omitempty"`
 	// RemovalsOf is the hold whose removals are carried out.
 	RemovalsOf string `json:"removals_of,omitempty"`
+	// ChunkRows is how many rows that are not a file's go into a chunk. The
+	// ledger knows chunks by number alone, so a unit of work keeps the size
+	// that it was stored with, also where the configuration has another by now.
+	ChunkRows int `json:"chunk_rows,omitempty"`
 	// Note is a sentence for people: who did what.
 	Note string `json:"note,omitempty"`
 }

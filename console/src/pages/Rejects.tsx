@@ -37,6 +37,7 @@ export function Rejects({ feed }: { feed: Feed }) {
         columns={columns}
         rowKey={(reject) => `${reject.row} ${reject.storeId} ${reject.column}`}
         loading={query.isPending}
+        failed={query.isError}
         view={search}
         onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
         more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}

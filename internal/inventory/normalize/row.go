@@ -187,6 +187,13 @@ func (r *reader) availability(item *Item) {
 	}
 	d, err := money.ParseDecimal(text, r.style(feed.Quantity))
 	if err != nil {
+		// A column named stock counts in some files and says yes or no in others.
+		if word := r.availabilityWord(text); word != Unstated {
+			if item.Availability == Unstated {
+				item.Availability = word
+			}
+			return
+		}
 		r.unreadable(feed.Quantity, Dropped, BadQuantity, err)
 		return
 	}
