@@ -118,6 +118,7 @@ verify: generate ## Check that generated code is current, the API compatible, th
 	$(call say,check that generated code is current)
 	git diff --exit-code -- gen console/src/gen
 	test -z "$$(git status --porcelain -- gen console/src/gen)"
+	deploy/operator/generate.sh verify
 	$(call say,check the protos and their compatibility with what was released)
 	$(BUF) lint
 	$(BUF) breaking proto --against proto/released.binpb

@@ -164,9 +164,10 @@ func (s *server) stop() error {
 	return <-s.ended
 }
 
+// kill ends a server that did not come up; how it ends tells nothing more.
 func (s *server) kill() {
 	_ = s.process.Process.Kill()
-	<-s.ended
+	s.ended <- <-s.ended
 }
 
 // trusting takes any certificate: what is tested is that there is one.
