@@ -58,7 +58,9 @@ func TestPreview(t *testing.T) {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	fmt.Fprint(z, file(1, 5000, "1.00"))
-	z.Close()
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if p := preview(full, zipped.String()[:zipped.Len()/2], true); p.Rows < 100 || p.Error != nil || p.Compression != "gzip" {
 		t.Errorf("the beginning of a compressed file: %d rows, %+v", p.Rows, p.Error)
 	}
