@@ -86,6 +86,25 @@ func TestIdempotencyKey(t *testing.T) {
 	wantKind(t, err, fault.AlreadyExists)
 }
 
+func TestResendsTakeTheirKeys(t *testing.T) {
+	w := newWorld(t)
+	first := w.send(submission{}, file(1, 3, "1.00"))
+	for _, key := range []string{"k1", "k2", "k1"} {
+		again, err := w.submit(submission{Key: key}, file(1, 3, "1.00"))
+		if err != nil || again.Feed != first.ID || !again.Resend {
+			t.Fatalf("key %s, same content: %+v, error %v", key, again, err)
+		}
+	}
+	_, err := w.submit(submission{Key: "k2"}, file(1, 3, "1.20"))
+	wantKind(t, err, fault.AlreadyExists)
+	// Also after something newer, the key means what was sent under it.
+	w.send(submission{}, file(1, 3, "1.10"))
+	late, err := w.submit(submission{Key: "k1"}, file(1, 3, "1.00"))
+	if err != nil || late.Feed != first.ID {
+		t.Fatalf("key k1 after a newer feed: %+v, error %v", late, err)
+	}
+}
+
 func TestEqualSubmissionsAtOnceAreOne(t *testing.T) {
 	w := newWorld(t)
 	ids := make([]FeedID, 8)

@@ -65,6 +65,23 @@ func (s *store) feedWhere(ctx context.Context, q querier, condition string, args
 	return f, nil
 }
 
+// feedByKey finds the feed that a merchant has sent, first or again, under a
+// key of idempotency.
+func (s *store) feedByKey(ctx context.Context, tx pgx.Tx, merchant, key string) (Feed, error) {
+	return s.feedWhere(ctx, tx, `f.feed_id = (
+  SELECT feed_id FROM feed WHERE merchant_id = $1 AND idempotency_key = $2
+  UNION ALL SELECT feed_id FROM feed_resend WHERE merchant_id = $1 AND idempotency_key = $2)`, merchant, key)
+}
+
+// insertResend takes the key of a submission that turned out to be a feed that
+// is there already.
+func (s *store) insertResend(ctx context.Context, tx pgx.Tx, merchant, key string, id FeedID) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO feed_resend (merchant_id, idempotency_key, feed_id) VALUES ($1, $2, $3)`, merchant, key, id); err != nil {
+		return fmt.Errorf("note key %q of feed %s: %w", key, id, err)
+	}
+	return nil
+}
+
 const insertFeed = `
 INSERT INTO feed (feed_id, merchant_id, store_id, region, kind, cause, status, file_name, size_bytes, sha256,
   raw_key, mapping_name, mapping_version, source_time, submitted_at, submitted_by, idempotency_key, detail,
