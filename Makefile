@@ -53,6 +53,13 @@ run: postgres build ## Build everything and run it on the demo marketplace; data
 dev: postgres console ## Rebuild and restart on save; the console reloads by itself on port 5173.
 	scripts/dev.sh
 
+.PHONY: kube
+kube: ## Leave a Kubernetes control plane running with the health operator, and print its kubeconfig.
+	test/kube/build.sh
+	@mkdir -p $(CACHE)
+	go build -o $(CACHE)/sandbox ./internal/clusterhealth/kubetest/sandbox
+	@exec $(CACHE)/sandbox
+
 .PHONY: postgres
 postgres:
 	@scripts/ensure-postgres.sh
@@ -122,6 +129,11 @@ bench-inventory: postgres ## Rows a second through the pipeline, beside its base
 .PHONY: bench-ml
 bench-ml: ## Trees and clusters, beside LightGBM and scikit-learn where Python is present.
 	bench/ml/run.sh
+
+.PHONY: bench-health
+bench-health: ## Cluster health checks a second, their lateness and memory, beside a plain loop and the limits.
+	test/kube/build.sh
+	go run ./bench/health $(BENCH)
 
 ## Tools
 

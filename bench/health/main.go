@@ -79,5 +79,5 @@ func target() (address string, stop func(), err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	go func() { _ = server.Serve(listener) }() // ends with stop
-	return listener.Addr().String(), func() { server.Close() }, nil
+	return listener.Addr().String(), func() { _ = server.Close() }, nil
 }

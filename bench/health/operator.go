@@ -46,7 +46,7 @@ func startOperator(path, kubeconfig string) (*process, error) {
 	address := listener.Addr().String()
 	listener.Close()
 	p := &process{metrics: "http://" + address + "/metrics"}
-	p.cmd = exec.Command(path, "run", "--kubeconfig="+kubeconfig, "--namespace=default", "--no-leader-elect",
+	p.cmd = exec.Command(path, "run", "--kubeconfig="+kubeconfig, "--no-leader-elect",
 		"--metrics-address="+address, "--health-address=0", "--log-level=warn")
 	p.cmd.Stderr = os.Stderr
 	// The setting that the chart makes from its memory limit.

@@ -160,6 +160,8 @@ func TestPodExec(t *testing.T) {
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", "")), health.Success, "in 1 pods")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", ", pods: All")), health.Success, "in 2 pods")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "true", ", expectedExitCode: 3")), health.Failure, "exit code 0, want 3")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "exit 3", ", expectedExitCode: 3")), health.Success, "exited with 3")
+	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "exit 2", "")), health.Failure, "exit code 2, want 0")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "echo accepting", ", outputMatches: '^accepting'")), health.Success, "")
 	awaitOutcome(t, compile(t, e, fmt.Sprintf(any, "echo hunter2", ", outputMatches: '^accepting'")), health.Failure, "does not match")
 
@@ -195,13 +197,25 @@ func TestLogGrep(t *testing.T) {
 	awaitOutcome(t, c, health.Success, "0 lines")
 
 	// Streaming: lines that come later count without being read again.
-	streaming := compile(t, e, fmt.Sprintf(definition, "8s"))
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		streaming.(check.Streaming).Stream(ctx)
-	}()
+	stream := func(window string) (check.Check, func()) {
+		streaming := compile(t, e, fmt.Sprintf(definition, window))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			streaming.(check.Streaming).Stream(ctx)
+		}()
+		return streaming, func() {
+			t.Helper()
+			cancel()
+			select {
+			case <-ended:
+			case <-time.After(patience):
+				t.Error("the stream outlives its check")
+			}
+		}
+	}
+	streaming, stop := stream("5m")
 	awaitOutcome(t, streaming, health.Success, "0 lines")
 	logLine(t, time.Now(), "boom 1")
 	logLine(t, time.Now(), "sealing failed")
@@ -209,15 +223,22 @@ func TestLogGrep(t *testing.T) {
 	logLine(t, time.Now(), "all is well")
 	logLine(t, time.Now(), "boom 2")
 	awaitOutcome(t, streaming, health.Failure, "at least 3 lines")
-	// The window clears.
-	awaitOutcome(t, streaming, health.Success, "0 lines")
+	stop()
 
-	cancel()
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Fatal("the stream outlives its check")
-	}
+	// The window clears.
+	streaming, stop = stream("3s")
+	eventually(t, func() string {
+		for range 3 {
+			logLine(t, time.Now(), "boom")
+		}
+		if out := once(t, streaming); out.Result != health.Failure {
+			return fmt.Sprintf("%s: %q", out.Result, out.Message)
+		}
+		return ""
+	})
+	awaitOutcome(t, streaming, health.Success, "0 lines")
+	stop()
+
 	// Reading once sees what the longer window covers.
 	awaitOutcome(t, c, health.Failure, "at least 3 lines")
 	awaitOutcome(t, compile(t, e, `{name: c, logGrep: {namespace: logs, selector: {matchLabels: {app: none}}, patterns: [x]}}`),

@@ -11,7 +11,7 @@ import (
 
 // Config of the operator.
 type Config struct {
-	Namespace string `default:"bodega-operator" env:"POD_NAMESPACE" help:"Namespace that the operator itself runs in, for its lease and its webhook's certificate."`
+	Namespace string `env:"POD_NAMESPACE" help:"Namespace that the operator itself runs in, for its lease and its webhook's certificate; the pod's own, or that of the kubeconfig, where absent."`
 
 	LeaderElect   bool          `default:"true" negatable:"" help:"Run checks only while holding the lease. Without it there must be one replica."`
 	LeaseDuration time.Duration `default:"15s" help:"How long a lease holds that its leader does not renew."`
@@ -25,8 +25,8 @@ type Config struct {
 	PerTarget   int     `default:"4" help:"Checks that meet one target at once."`
 	WriteBudget float64 `default:"50" help:"Statuses written a second, besides transitions."`
 
-	AllowMetadataAddresses bool     `help:"Let probes reach the link-local addresses at which clouds serve credentials."`
-	DenyCIDRs              []string `name:"deny-cidr" help:"Networks that probes must not reach, besides the link-local ones."`
+	AllowMetadataAddresses bool     `help:"Let probes reach the addresses, link-local and other, at which clouds serve credentials."`
+	DenyCIDRs              []string `name:"deny-cidr" help:"Networks that probes must not reach, besides those addresses."`
 
 	Webhook              string `enum:"off,self-signed,files" default:"off" help:"Serve the admission webhook with a certificate of its own (self-signed) or from files, as cert-manager mounts them. Without it, checks that read secrets or logs or run commands are refused."`
 	WebhookHost          string `help:"Address to serve the webhook on; all where empty."`

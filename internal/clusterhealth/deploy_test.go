@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -14,6 +13,7 @@ import (
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
+	"github.com/bodega-hq/bodega/internal/testkit/promtool"
 )
 
 func deployFile(parts ...string) string {
@@ -30,16 +30,14 @@ func command(t *testing.T, name string, args ...string) {
 }
 
 func TestRules(t *testing.T) {
-	command(t, "promtool", "check", "rules", "chart/rules/clusterhealth.yaml")
-	command(t, "promtool", "test", "rules", "rules_test.yaml")
+	promtool.Run(t, deployFile(), "check", "rules", "chart/rules/clusterhealth.yaml")
+	promtool.Run(t, deployFile(), "test", "rules", "rules_test.yaml")
 }
 
 // What kustomize installs is what the chart does.
 func TestKustomizeMatchesChart(t *testing.T) {
 	command(t, "./kustomize/render.sh", "verify")
 }
-
-var metricName = regexp.MustCompile(`\b(bodega_[a-z_]+|process_[a-z_]+|go_[a-z_]+)\b`)
 
 // Dashboards and alerts ask for metrics that exist, and no metric holds the
 // text of an error.
@@ -84,9 +82,9 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	promtool := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
-	promtool.Stdin = strings.NewReader(ownMetrics(page))
-	if out, err := promtool.CombinedOutput(); err != nil {
+	check := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
+	check.Stdin = strings.NewReader(ownMetrics(page))
+	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 
@@ -94,21 +92,13 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("dashboards: %v, %v", files, err)
 	}
+	// A counter that has yet to count is not served.
+	exists["bodega_clusterhealth_status_write_errors_total"] = true
+	for _, file := range files {
+		promtool.Dashboard(t, file)
+	}
 	for _, file := range append(files, deployFile("chart", "rules", "clusterhealth.yaml")) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(file, ".json") && !json.Valid(text) {
-			t.Errorf("%s is not JSON", file)
-		}
-		for _, name := range metricName.FindAllString(string(text), -1) {
-			// Counters that have yet to count are not served.
-			counts := name == "bodega_clusterhealth_status_write_errors_total"
-			if !exists[name] && !counts {
-				t.Errorf("%s asks for %s, which does not exist", filepath.Base(file), name)
-			}
-		}
+		promtool.Exist(t, file, exists)
 	}
 }
 

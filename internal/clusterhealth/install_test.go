@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,13 +172,116 @@ func awaitWebhook(t *testing.T) {
 	})
 }
 
+// The chart grants secrets, logs and commands by opt-in alone.
+func TestChartRefusesSensitiveResourceRules(t *testing.T) {
+	assets, err := kubetest.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rules, refused := range map[string]bool{
+		`[{"apiGroups":[""],"resources":["configmaps","secrets"]}]`: true,
+		`[{"apiGroups":["*"],"resources":["*"]}]`:                   true,
+		`[{"apiGroups":["","apps"],"resources":["pods/log"]}]`:      true,
+		`[{"apiGroups":[""],"resources":["*/exec"]}]`:               true,
+		`[{"apiGroups":[""],"resources":["configmaps","nodes"]}]`:   false,
+		`[{"apiGroups":["argoproj.io"],"resources":["*"]}]`:         false,
+	} {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(assets, "helm"), "template", "test", deployFile("chart"), "--set-json", "resourceRules="+rules)
+		out, err := cmd.CombinedOutput()
+		if refused != (err != nil) || refused && !strings.Contains(string(out), "granted by optIn") {
+			t.Errorf("%s: %v\n%.300s", rules, err, out)
+		}
+	}
+}
+
+// With everything switched on, what the chart renders fits together, and the
+// operator understands the arguments it is started with.
+func TestChartVariants(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		values []string
+		args   string
+		kinds  []string
+	}{
+		{"defaults", nil, "--webhook=self-signed", []string{"Deployment", "PodDisruptionBudget", "ValidatingWebhookConfiguration", "ClusterRole", "Role"}},
+		{"no webhook", []string{"webhook.enabled=false"}, "--webhook=off", []string{"Deployment"}},
+		{
+			"everything", []string{
+				"webhook.certManager=true", "prometheusRule.enabled=true", "serviceMonitor.enabled=true", "dashboards.enabled=true",
+				`denyCIDRs=["10.0.0.0/8"]`, `extraArgs=["--per-target=2"]`, "replicas=3",
+			}, "--webhook=files", []string{"Certificate", "Issuer", "PrometheusRule", "ServiceMonitor", "ConfigMap"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			byKind := map[string]*unstructured.Unstructured{}
+			for _, object := range render(t, tt.values...) {
+				byKind[object.GetKind()] = object
+			}
+			for _, kind := range tt.kinds {
+				if byKind[kind] == nil {
+					t.Errorf("no %s", kind)
+				}
+			}
+			if tt.name == "no webhook" && byKind["ValidatingWebhookConfiguration"] != nil {
+				t.Error("specs would wait for a webhook that nobody serves")
+			}
+			containers, _, err := unstructured.NestedSlice(byKind["Deployment"].Object, "spec", "template", "spec", "containers")
+			if err != nil || len(containers) != 1 {
+				t.Fatalf("containers: %v, %v", containers, err)
+			}
+			args, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+			if err != nil || !slices.Contains(args, tt.args) {
+				t.Fatalf("arguments %v, %v", args, err)
+			}
+			path, err := binary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// It comes as far as to look for its cluster.
+			cmd := exec.CommandContext(t.Context(), path, args...)
+			cmd.Env = append(os.Environ(), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "find a cluster") {
+				t.Errorf("%v: %v: %s", args, err, out)
+			}
+			if certificate := byKind["Certificate"]; certificate != nil {
+				secret, _, _ := unstructured.NestedString(certificate.Object, "spec", "secretName")
+				names, _, _ := unstructured.NestedStringSlice(certificate.Object, "spec", "dnsNames")
+				volumes, _, _ := unstructured.NestedSlice(byKind["Deployment"].Object, "spec", "template", "spec", "volumes")
+				mounted, _, _ := unstructured.NestedString(volumes[0].(map[string]any), "secret", "secretName")
+				if secret == "" || secret != mounted || !slices.Equal(names, []string{"bodega-operator-webhook." + operatorNamespace + ".svc"}) {
+					t.Errorf("certificate for %v in secret %q, mounted is %q", names, secret, mounted)
+				}
+				from := byKind["ValidatingWebhookConfiguration"].GetAnnotations()["cert-manager.io/inject-ca-from"]
+				if from != certificate.GetNamespace()+"/"+certificate.GetName() {
+					t.Errorf("the authority is injected from %q", from)
+				}
+			}
+		})
+	}
+}
+
+// awaitSettled waits until specs that are created are surely reviewed.
+func awaitSettled(t *testing.T) {
+	t.Helper()
+	eventually(t, func() string {
+		var config admissionregistrationv1.ValidatingWebhookConfiguration
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "bodega-operator"}, &config); err != nil {
+			return err.Error()
+		}
+		if age := time.Since(config.CreationTimestamp.Time); age < 7*time.Second {
+			return "the webhook is new"
+		}
+		return ""
+	})
+}
+
 func TestInstalledOperator(t *testing.T) {
 	for _, ns := range []string{operatorNamespace, "opted", "other"} {
 		namespace(t, ns)
 	}
 	install(t, render(t,
 		`optIn=[{"namespace":"opted","logs":true,"exec":true,"secrets":["token"]}]`,
-		`resourceRules=[{"apiGroups":[""],"resources":["configmaps"]}]`,
+		`resourceRules=[{"apiGroups":[""],"resources":["configmaps","nodes"]}]`,
 		`checkTypes=["podStatus","http","resource","podExec","logGrep"]`))
 	cfg := testConfig()
 	cfg.Namespace, cfg.LeaderElect = operatorNamespace, true
@@ -186,6 +290,7 @@ func TestInstalledOperator(t *testing.T) {
 	routeWebhook(t, cfg.WebhookPort)
 	operateWith(t, serviceAccount(t), cfg)
 	awaitWebhook(t)
+	awaitSettled(t)
 
 	pod(t, "opted", "db-1", map[string]string{"app": "db"}, "logger")
 	if err := cluster.Client.Create(t.Context(), &corev1.Secret{
@@ -206,6 +311,41 @@ func TestInstalledOperator(t *testing.T) {
 	}
 	plain := user("plain")
 	trusted := user("trusted", core([]string{"get", "list"}, "pods", "secrets", "configmaps"), core([]string{"get", "create"}, "pods/exec", "pods/log"))
+
+	// May do everything, in one namespace.
+	landlord := user("landlord")
+	everything := []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}
+	for _, object := range []client.Object{
+		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "opted", Name: "landlord"}, Rules: everything},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "opted", Name: "landlord"},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: "landlord", APIGroup: rbacv1.GroupName}},
+			RoleRef:    rbacv1.RoleRef{Kind: "Role", Name: "landlord", APIGroup: rbacv1.GroupName},
+		},
+	} {
+		if err := cluster.Client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// The largest spec, each check of which asks for something else, is reviewed
+	// within the API server's patience with webhooks.
+	large := &health.ClusterHealthSpec{ObjectMeta: metav1.ObjectMeta{Name: "large"}}
+	for i := range 500 {
+		large.Spec.Checks = append(large.Spec.Checks, health.Check{Name: fmt.Sprintf("c-%d", i), PodStatus: &health.PodStatusCheck{
+			Namespaces: []string{fmt.Sprintf("ns-%d", i)}, Workload: &health.WorkloadReference{Kind: "Deployment", Name: "web"},
+		}})
+	}
+	largest := large.DeepCopy()
+	begin := time.Now()
+	if err := cluster.Client.Create(t.Context(), large, client.DryRunAll); err != nil {
+		t.Errorf("500 checks, reviewed in %s: %v", time.Since(begin), err)
+	}
+	t.Logf("500 checks are reviewed in %s", time.Since(begin))
+	if err := plain.Create(t.Context(), largest, client.DryRunAll); err == nil ||
+		!strings.Contains(err.Error(), "and more") || len(err.Error()) > 8<<10 {
+		t.Errorf("500 checks of who may do none of them: %v", err)
+	}
 
 	server := newTarget(t)
 	exec := func(ns string) string {
@@ -232,6 +372,10 @@ func TestInstalledOperator(t *testing.T) {
 		{"logs by who may", trusted, logs, ""},
 		{"resource by who may not", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, "plain may not list configmaps in the whole cluster"},
 		{"resource by who may", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, ""},
+		{"namespace of a kind without one", landlord, `checks: [{name: c, resource: {apiVersion: v1, kind: Node, namespace: opted, name: localhost}}]`, "is not namespaced"},
+		{"kind without a namespace by who has one", landlord, `checks: [{name: c, resource: {apiVersion: v1, kind: Node, name: localhost}}]`, "landlord may not get nodes localhost in the whole cluster"},
+		{"all in one's own namespace", landlord, exec("opted"), ""},
+		{"elsewhere", landlord, exec("other"), "landlord may not create pods/exec in namespace other"},
 		{"secret as a resource", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: Secret, namespace: opted}}]`, "the operator may not list secrets in namespace opted"},
 		{"unknown kind", trusted, `checks: [{name: c, resource: {apiVersion: example.com/v1, kind: Gadget}}]`, "no matches for kind"},
 		{"bad JSONPath", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap, conditions: [{jsonPath: "{.a[", operator: Exists}]}}]`, "jsonPath"},
@@ -239,19 +383,23 @@ func TestInstalledOperator(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := parseSpec(t, "admitted", tt.spec)
-			err := tt.author.Create(t.Context(), spec)
 			if tt.want != "" {
+				err := tt.author.Create(t.Context(), spec)
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}
 				if err == nil {
-					t.Cleanup(func() { cluster.Client.Delete(context.Background(), spec) })
+					t.Cleanup(func() { _ = cluster.Client.Delete(context.Background(), spec) }) // the test has failed already
 				}
 				return
 			}
-			if err != nil {
-				t.Fatalf("refused: %v", err)
-			}
+			// The API server takes a moment to know a role that was just made.
+			eventually(t, func() string {
+				if err := tt.author.Create(t.Context(), spec); err != nil {
+					return "refused: " + err.Error()
+				}
+				return ""
+			})
 			// What was admitted runs, with what the chart grants.
 			awaitOverall(t, "admitted", health.Success)
 
@@ -367,7 +515,6 @@ func TestUnreviewedSpec(t *testing.T) {
 	}
 
 	// The webhook comes later, and the spec is still nobody's.
-	time.Sleep(1100 * time.Millisecond) // creation times are whole seconds
 	install(t, render(t))
 	cfg := testConfig()
 	cfg.Namespace, cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = operatorNamespace, "self-signed", "127.0.0.1", freePort(t)
@@ -383,6 +530,7 @@ func TestUnreviewedSpec(t *testing.T) {
 	}
 	anew := parseSpec(t, "early", "interval: 1s")
 	anew.Spec.Checks = early.Spec.Checks
+	awaitSettled(t)
 	eventually(t, func() string {
 		if err := cluster.Client.Create(t.Context(), anew); err != nil {
 			return err.Error()

@@ -54,7 +54,7 @@ func startReplica(t *testing.T) *replica {
 		t.Fatal(err)
 	}
 	r := &replica{health: fmt.Sprintf("127.0.0.1:%d", freePort(t)), done: make(chan struct{})}
-	r.cmd = exec.Command(path, "run", "--kubeconfig="+cluster.Kubeconfig, "--namespace=default",
+	r.cmd = exec.Command(path, "run", "--kubeconfig="+cluster.Kubeconfig,
 		"--lease-duration=3s", "--renew-deadline=2s", "--retry-period=500ms",
 		"--metrics-address=0", "--health-address="+r.health, "--log-level=warn")
 	r.cmd.Stderr = &r.log
@@ -269,7 +269,7 @@ func TestAPIServerGone(t *testing.T) {
 	namespace(t, "outage")
 	pod(t, "outage", "app-1", map[string]string{"app": "outage"}, "logger")
 	cfg := testConfig()
-	cfg.Webhook = "off"
+	cfg.HealthAddress = fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	gate := newGate(t, cluster.Config.Host)
 	config := rest.CopyConfig(cluster.Config)
 	config.Host = "https://" + gate.address
@@ -281,6 +281,10 @@ checks:
 - {name: pods, podStatus: {namespaces: [outage], selector: {matchLabels: {app: outage}}}}
 `, server.URL)))
 	awaitOverall(t, "outage", health.Success)
+	readiness := func() string { return get(t, "http://"+cfg.HealthAddress+"/readyz") }
+	if body := readiness(); body != "ok" {
+		t.Errorf("readiness before the outage: %s", body)
+	}
 	goroutines := runtime.NumGoroutine()
 
 	gate.set(refusing)
@@ -306,9 +310,19 @@ checks:
 	if stale.Status.ValidUntil.After(time.Now()) {
 		t.Errorf("a minute after the last write the status is still valid until %s", stale.Status.ValidUntil)
 	}
+	// Nor does it take itself for well.
+	if body := readiness(); body == "ok" || body == "" {
+		t.Errorf("readiness of an operator that writes nothing: %q", body)
+	}
 	server.answer(503)
 	gate.set(open)
 	awaitOverall(t, "outage", health.Failure)
+	eventually(t, func() string {
+		if body := readiness(); body != "ok" {
+			return "readiness after the outage: " + body
+		}
+		return ""
+	})
 	server.answer(200)
 	awaitOverall(t, "outage", health.Success)
 	chc := awaitCheck(t, "outage", "pods", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })

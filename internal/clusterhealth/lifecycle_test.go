@@ -2,6 +2,8 @@ package clusterhealth_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +199,82 @@ checks: [{name: up, http: {url: %q}}]
 	time.Sleep(2 * time.Second)
 	if server.count() != hits {
 		t.Error("a suspended spec is still checked")
+	}
+}
+
+// TestDeletedWhileRunning deletes a spec in the middle of its runs: they end,
+// and nothing of the spec comes back.
+func TestDeletedWhileRunning(t *testing.T) {
+	began, ended := make(chan struct{}, 100), make(chan struct{}, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-r.Context().Done()
+		ended <- struct{}{}
+	}))
+	t.Cleanup(server.Close)
+	operate(t, testConfig())
+	spec := parseSpec(t, "deleted", fmt.Sprintf(`
+interval: 1h
+checks:
+- {name: slow, timeout: 10m, http: {url: %q}}
+- {name: quick, interval: 1s, tcp: {address: %q}}
+`, server.URL, server.Listener.Addr()))
+	create(t, spec)
+	awaitCheck(t, "deleted", "quick", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })
+	<-began
+	if got := awaitSpec(t, "deleted", func(s *health.ClusterHealthSpec) bool { return s.Status.Overall != "" }); got.Status.Overall != health.Pending {
+		t.Errorf("overall %s while a check has yet to complete", got.Status.Overall)
+	}
+	if err := cluster.Client.Delete(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the run goes on")
+	}
+	eventually(t, func() string {
+		if left := len(checksOf(t, "deleted")); left != 0 {
+			return fmt.Sprintf("%d checks are left", left)
+		}
+		return ""
+	})
+	// The quick check would have run and been written a few times by now.
+	time.Sleep(3 * time.Second)
+	if left := checksOf(t, "deleted"); len(left) != 0 {
+		t.Errorf("checks came back: %v", left)
+	}
+	if len(began) != 0 {
+		t.Error("the check was started again")
+	}
+}
+
+// TestInvalidSpecIsStalled: what CEL cannot see and no webhook saw is said in
+// the conditions, and what ran under the name before does not look healthy.
+func TestInvalidSpecIsStalled(t *testing.T) {
+	server := newTarget(t)
+	operate(t, testConfig())
+	create(t, parseSpec(t, "stalled", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}]}`, server.URL)))
+	awaitOverall(t, "stalled", health.Success)
+	update(t, "stalled", func(s *health.ClusterHealthSpec) { s.Spec.Checks[0].HTTP.BodyMatches = "(" })
+	got := awaitSpec(t, "stalled", func(s *health.ClusterHealthSpec) bool {
+		return meta.IsStatusConditionTrue(s.Status.Conditions, health.ConditionStalled) && s.Status.Overall == health.Error
+	})
+	if !meta.IsStatusConditionFalse(got.Status.Conditions, health.ConditionReady) || got.Status.ObservedGeneration != got.Generation ||
+		meta.IsStatusConditionTrue(got.Status.Conditions, health.ConditionHealthy) || !strings.Contains(got.Status.Message, "bodyMatches") {
+		t.Errorf("status of an invalid spec: %+v", got.Status)
+	}
+	eventually(t, func() string {
+		if left := len(checksOf(t, "stalled")); left != 0 {
+			return fmt.Sprintf("%d checks are left", left)
+		}
+		return ""
+	})
+	update(t, "stalled", func(s *health.ClusterHealthSpec) { s.Spec.Checks[0].HTTP.BodyMatches = "" })
+	got = awaitSpec(t, "stalled", func(s *health.ClusterHealthSpec) bool {
+		return s.Status.Overall == health.Success && meta.IsStatusConditionTrue(s.Status.Conditions, health.ConditionReady)
+	})
+	if meta.FindStatusCondition(got.Status.Conditions, health.ConditionStalled) != nil {
+		t.Errorf("a valid spec is still stalled: %+v", got.Status.Conditions)
 	}
 }

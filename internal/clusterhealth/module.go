@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -61,6 +62,9 @@ type operator struct {
 func Run(ctx context.Context, config *rest.Config, cfg Config, log *slog.Logger) error {
 	if err := cfg.Validate(); err != nil {
 		return err
+	}
+	if cfg.Namespace == "" {
+		return errors.New("run the operator: it is not said in which namespace")
 	}
 	op := &operator{cfg: cfg, log: log, unscheduled: map[string]time.Time{}}
 	if err := op.assemble(config); err != nil {
@@ -354,19 +358,26 @@ func (op *operator) ready(req *http.Request) error {
 		}
 		return nil
 	}
-	p := op.engine.Progress()
+	if err := progressing(op.engine.Progress(), op.writer.Stalled()); err != nil {
+		return err
+	}
+	return op.allScheduled(req.Context())
+}
+
+// progressing says why a leader whose writes have been failing for a while does
+// not do its work.
+func progressing(p engine.Progress, stalled time.Duration) error {
 	switch {
 	case !p.Started:
-		return fmt.Errorf("the scheduler has yet to start")
+		return errors.New("the scheduler has yet to start")
 	case p.SinceTick > readyWithin:
 		return fmt.Errorf("the scheduler last turned %s ago", p.SinceTick.Round(time.Second))
 	case p.Overdue > overdueWithin:
 		return fmt.Errorf("a check is %s overdue", p.Overdue.Round(time.Second))
-	}
-	if stalled := op.writer.Stalled(); stalled > writesWithin {
+	case stalled > writesWithin:
 		return fmt.Errorf("no status could be written for %s", stalled.Round(time.Second))
 	}
-	return op.allScheduled(req.Context())
+	return nil
 }
 
 // allScheduled fails while a spec has not reached the engine for a while.

@@ -7,6 +7,7 @@ import (
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/check"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/engine"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/verdict"
 )
 
@@ -27,7 +28,8 @@ type CheckReport struct {
 }
 
 // CheckOnce runs every check of a valid spec once, some at a time. A single
-// run has no thresholds: what it says is the status.
+// run has no thresholds: what it says is the status. Dependencies and
+// maintenance windows count in the overall status as they do for the operator.
 func CheckOnce(ctx context.Context, spec *health.ClusterHealthSpec, env *check.Env, concurrency, perTarget int) Report {
 	checks := spec.Spec.Checks
 	report := Report{Checks: make([]CheckReport, len(checks))}
@@ -54,11 +56,21 @@ func CheckOnce(ctx context.Context, spec *health.ClusterHealthSpec, env *check.E
 	}
 	running.Wait()
 
+	var windows []verdict.Window
+	for i := range spec.Spec.MaintenanceWindows {
+		// One that does not compile is not valid, and covers nothing.
+		if window, err := verdict.CompileWindow(&spec.Spec.MaintenanceWindows[i]); err == nil {
+			windows = append(windows, window)
+		}
+	}
 	members := make([]verdict.Member, len(checks))
 	for i := range checks {
 		members[i] = verdict.Member{
 			Name: checks[i].Name, Result: report.Checks[i].Status, Message: report.Checks[i].Message, Fresh: true,
-			DependsOn: checks[i].DependsOn,
+			DependsOn: checks[i].DependsOn, Maintenance: verdict.OpenWindow(windows, checks[i].Name, env.Now()),
+		}
+		if window := members[i].Maintenance; window != "" {
+			report.Checks[i].Message += " (in maintenance window " + window + ")"
 		}
 	}
 	sum := verdict.Overall(members)
@@ -80,10 +92,28 @@ func runOnce(ctx context.Context, spec *health.ClusterHealthSpecSpec, c *health.
 	if err != nil {
 		out = check.Errorf("%v", err)
 	} else {
-		out = check.Do(ctx, compiled)
+		out = runBounded(ctx, compiled)
 	}
 	return CheckReport{
 		Name: c.Name, Type: t.Name, Status: out.Result, Message: out.Message,
 		DurationMilliseconds: time.Since(start).Milliseconds(),
+	}
+}
+
+// runBounded gives up a run that does not notice its deadline, as the engine
+// does.
+func runBounded(ctx context.Context, c check.Check) check.Outcome {
+	ended := make(chan check.Outcome, 1)
+	go func() { ended <- check.Do(ctx, c) }()
+	select {
+	case out := <-ended:
+		return out
+	case <-ctx.Done():
+	}
+	select {
+	case out := <-ended:
+		return out
+	case <-time.After(engine.HangAllowance):
+		return check.Errorf("the run had not ended %s after its deadline", engine.HangAllowance)
 	}
 }

@@ -18,7 +18,8 @@ import (
 type Grants struct {
 	// Objects are ClusterRoles, Roles and their bindings, in a stable order.
 	Objects []any
-	// LeftOut is the sensitive access in namespaces that were not opted in.
+	// LeftOut is the sensitive access in namespaces that were not opted in, and
+	// access to secrets without a name.
 	LeftOut []check.Access
 }
 
@@ -46,7 +47,9 @@ func RBAC(specs []health.ClusterHealthSpec, mapper meta.RESTMapper, serviceAccou
 	var out Grants
 	byNamespace := map[string][]check.Access{}
 	for _, a := range slices.SortedFunc(maps.Keys(wanted), compareAccess) {
-		if a.Sensitive() && !slices.Contains(optIn, a.Namespace) {
+		// A namespace opts in to the secrets that specs name, never to all it has.
+		everySecret := a.Group == "" && a.Resource == "secrets" && a.Name == ""
+		if a.Sensitive() && (everySecret || !slices.Contains(optIn, a.Namespace)) {
 			out.LeftOut = append(out.LeftOut, a)
 			continue
 		}

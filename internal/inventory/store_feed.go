@@ -237,17 +237,18 @@ DELETE FROM item_confirmation WHERE merchant_id = $1 AND store_id = $2 AND sourc
 				return fmt.Errorf("clear confirmations of store %s: %w", key, err)
 			}
 		}
-		if _, err := tx.Exec(ctx, `
-UPDATE feed_store SET finished_at = $3 WHERE feed_id = $1 AND store_id = $2`, f.ID, key.Store, now); err != nil {
+		if _, err := tx.Exec(ctx, releaseFence, key.Merchant, key.Store, f.ID, now); err != nil {
 			return fmt.Errorf("finish feed %s in store %s: %w", f.ID, key, err)
-		}
-		if _, err := tx.Exec(ctx, `
-UPDATE store_fence SET feed_id = '', token = '' WHERE merchant_id = $1 AND store_id = $2`, key.Merchant, key.Store); err != nil {
-			return fmt.Errorf("release fence of store %s: %w", key, err)
 		}
 		return nil
 	})
 }
+
+const releaseFence = `
+WITH finished AS (
+  UPDATE feed_store SET finished_at = $4 WHERE feed_id = $3 AND store_id = $2
+)
+UPDATE store_fence SET feed_id = '', token = '' WHERE merchant_id = $1 AND store_id = $2`
 
 // The usual distance between full files is a moving average that follows a
 // change of rhythm within a few files.
@@ -266,9 +267,10 @@ func (s *store) finishFeed(ctx context.Context, id FeedID, status Status, reason
 	if err != nil {
 		return Feed{}, err
 	}
+	var f Feed
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		f, err := s.feedWhere(ctx, tx, `f.feed_id = $1`, id)
-		if err != nil || f.Status.Final() {
+		var err error
+		if f, err = s.feedWhere(ctx, tx, `f.feed_id = $1`, id); err != nil || f.Status.Final() {
 			return err
 		}
 		parts, err := s.feedStores(ctx, tx, id)
@@ -297,12 +299,10 @@ WHERE feed_id = $1`, id, status, reason, now, a.RowsRead, a.Applied, a.Unchanged
 		for i := range parts {
 			segments = append(segments, parts[i].SegmentKey)
 		}
+		f.Status, f.Error, f.FinishedAt, f.Account = status, reason, now, a
 		return s.expireObjects(ctx, tx, segments, now)
 	})
-	if err != nil {
-		return Feed{}, err
-	}
-	return s.feed(ctx, id)
+	return f, err
 }
 
 // closeUnit ends a unit of work that one transaction completes.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -134,6 +135,11 @@ func (c *runCommand) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Namespace == "" {
+		if c.Namespace, err = clusterNamespace(c.Kubeconfig); err != nil {
+			return err
+		}
+	}
 	return clusterhealth.Run(ctx, config, c.Config, log)
 }
 
@@ -167,4 +173,29 @@ func clusterConfig(path string) (*rest.Config, error) {
 		return nil, fmt.Errorf("read kubeconfig %s: %w", path, err)
 	}
 	return config, nil
+}
+
+// podNamespaceFile is where Kubernetes tells a pod its namespace.
+const podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// clusterNamespace is the namespace that goes with clusterConfig: that of the
+// kubeconfig's context, "default" where it names none, else the pod's own.
+func clusterNamespace(path string) (string, error) {
+	if path == "" {
+		path = os.Getenv("KUBECONFIG")
+	}
+	if path == "" {
+		text, err := os.ReadFile(podNamespaceFile)
+		if err != nil {
+			return "", fmt.Errorf("find the operator's namespace: no --namespace, and %w", err)
+		}
+		return strings.TrimSpace(string(text)), nil
+	}
+	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: path}, &clientcmd.ConfigOverrides{})
+	namespace, _, err := loaded.Namespace()
+	if err != nil {
+		return "", fmt.Errorf("read kubeconfig %s: %w", path, err)
+	}
+	return namespace, nil
 }

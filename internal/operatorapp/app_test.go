@@ -116,6 +116,46 @@ func TestValidateOnly(t *testing.T) {
 	}
 }
 
+// A spec that cannot be checked is an Error in the form of every other result.
+func TestCheckInvalid(t *testing.T) {
+	for _, path := range []string{specFile(t, "  - {name: a, tcp: {address: h}}\n"), filepath.Join(t.TempDir(), "absent.yaml")} {
+		code, stdout, _ := invoke(t, "", "check", "-f", path, "-o", "json")
+		var answer refusal
+		if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
+			t.Fatalf("%v in %s", err, stdout)
+		}
+		if code != 2 || answer.Overall != "Error" || answer.Checks == nil || len(answer.Problems) == 0 {
+			t.Errorf("exit %d, %s", code, stdout)
+		}
+	}
+}
+
+// A failure in a maintenance window is shown, and counts as Pending.
+func TestCheckInMaintenance(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "chs.yaml")
+	text := `apiVersion: health.bodega.dev/v1alpha1
+kind: ClusterHealthSpec
+metadata: {name: test}
+spec:
+  checks: [{name: down, tcp: {address: "127.0.0.1:1"}}]
+  maintenanceWindows: [{name: always, start: "2000-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z"}]
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := invoke(t, "", "check", "-f", path, "-o", "json")
+	var report struct {
+		Overall string
+		Checks  []struct{ Status, Message string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatalf("%v in %s%s", err, stdout, stderr)
+	}
+	if code != 2 || report.Overall != "Pending" || report.Checks[0].Status != "Failure" || !strings.Contains(report.Checks[0].Message, "window always") {
+		t.Errorf("exit %d, %s", code, stdout)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -145,6 +185,8 @@ func TestRBAC(t *testing.T) {
   - {name: run, podExec: {namespace: db, selector: {matchLabels: {a: b}}, command: [x]}}
   - {name: key, http: {url: "http://h", headers: [{name: A, valueFrom: {namespace: vault, name: token, key: k}}]}}
   - {name: node, resource: {apiVersion: v1, kind: Node}}
+  - {name: keys, resource: {apiVersion: v1, kind: Secret, namespace: vault}}
+  - {name: all-keys, resource: {apiVersion: v1, kind: Secret}}
 `)
 	code, stdout, stderr := invoke(t, "", "rbac", "-f", path, "--opt-in", "vault")
 	if code != 0 {
@@ -154,6 +196,9 @@ func TestRBAC(t *testing.T) {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in:\n%s", want, stdout)
 		}
+	}
+	if strings.Count(stdout, "  - secrets\n") != 1 || strings.Count(stderr, "secrets are granted by name only: list secrets") != 2 {
+		t.Errorf("secrets are granted without a name: %s\n%s", stdout, stderr)
 	}
 	if strings.Contains(stdout, "pods/exec") || !strings.Contains(stderr, "left out, since db is not opted in: create pods/exec") {
 		t.Errorf("commands are granted where nobody opted in: %s\n%s", stderr, stdout)
@@ -171,6 +216,9 @@ var banned = map[string]string{
 	"github.com/twmb/franz-go":                   "the operator writes no events but Kubernetes'",
 	"modernc.org/":                               "the operator has no database",
 	"sigs.k8s.io/controller-runtime/pkg/envtest": "a control plane for tests belongs into tests",
+	"k8s.io/kubernetes":                          "the operator asks an API server and is none",
+	"github.com/yuin/gopher-lua":                 "Argo CD runs the health script; here only its test does",
+	"connectrpc.com/":                            "the operator serves metrics, health and its webhook, and no API of its own",
 }
 
 func TestDependencies(t *testing.T) {
@@ -197,5 +245,30 @@ func TestDependencies(t *testing.T) {
 				t.Errorf("the operator links %s, which belongs to another system", dep)
 			}
 		}
+	}
+}
+
+// The namespace of the lease is that of the kubeconfig, so that the operator
+// runs against any cluster without being told.
+func TestClusterNamespace(t *testing.T) {
+	t.Setenv("KUBECONFIG", "")
+	for name, tt := range map[string]struct{ context, want string }{
+		"named":   {"{cluster: c, user: u, namespace: tools}", "tools"},
+		"unnamed": {"{cluster: c, user: u}", "default"},
+	} {
+		path := filepath.Join(t.TempDir(), "kubeconfig")
+		text := "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: c, cluster: {server: \"https://127.0.0.1:1\"}}]\n" +
+			"users: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: " + tt.context + "}]\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := clusterNamespace(path); err != nil || got != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
+		}
+		t.Setenv("KUBECONFIG", path)
+		if got, err := clusterNamespace(""); err != nil || got != tt.want {
+			t.Errorf("%s by KUBECONFIG: %q, %v; want %q", name, got, err, tt.want)
+		}
+		t.Setenv("KUBECONFIG", "")
 	}
 }

@@ -35,6 +35,18 @@ type problem struct {
 	Message string `json:"message"`
 }
 
+// judgement is what --validate-only prints as JSON.
+type judgement struct {
+	Valid    bool      `json:"valid"`
+	Problems []problem `json:"problems,omitempty"`
+}
+
+// refusal is what is printed as JSON of a spec that cannot be checked.
+type refusal struct {
+	clusterhealth.Report
+	Problems []problem `json:"problems"`
+}
+
 func (c *checkCommand) Run(ctx context.Context, io streams) error {
 	spec, err := c.read(io.in)
 	if err != nil {
@@ -49,7 +61,7 @@ func (c *checkCommand) Run(ctx context.Context, io streams) error {
 	}
 	if c.ValidateOnly {
 		if c.Output == "json" {
-			return printJSON(io.out, map[string]any{"valid": true})
+			return printJSON(io.out, judgement{Valid: true})
 		}
 		_, err := fmt.Fprintf(io.out, "%s: valid, %d checks\n", spec.Name, len(spec.Spec.Checks))
 		return err
@@ -83,7 +95,12 @@ func (c *checkCommand) Run(ctx context.Context, io streams) error {
 
 func (c *checkCommand) refuse(io streams, err error, problems []problem) error {
 	if c.Output == "json" {
-		if err := printJSON(io.out, map[string]any{"valid": false, "problems": problems}); err != nil {
+		var answer any = judgement{Problems: problems}
+		if !c.ValidateOnly {
+			// Whoever reads the result of a check finds one.
+			answer = refusal{Report: clusterhealth.Report{Overall: health.Error, Checks: []clusterhealth.CheckReport{}}, Problems: problems}
+		}
+		if err := printJSON(io.out, answer); err != nil {
 			return err
 		}
 		return exitCode(exitUnknown)
@@ -236,7 +253,11 @@ func (c *rbacCommand) Run(io streams) error {
 		}
 	}
 	for _, access := range grants.LeftOut {
-		fmt.Fprintf(io.err, "left out, since %s is not opted in: %s\n", access.Namespace, access)
+		why := fmt.Sprintf("since %s is not opted in", access.Namespace)
+		if access.Resource == "secrets" && access.Name == "" {
+			why = "since secrets are granted by name only"
+		}
+		fmt.Fprintf(io.err, "left out, %s: %s\n", why, access)
 	}
 	return nil
 }

@@ -79,26 +79,9 @@ func (v *Validator) review(ctx context.Context, spec, old *health.ClusterHealthS
 		return fmt.Errorf("review ClusterHealthSpec %s: %w", spec.Name, err)
 	}
 
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrentReviews)
-	for _, need := range wanted {
-		group.Go(func() error {
-			refusals, err := v.refusals(ctx, need.access, req.UserInfo)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, refusal := range refusals {
-				for _, at := range need.at {
-					errs = append(errs, field.Forbidden(at, refusal))
-				}
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+	reviews := &reviewer{client: v.Client, author: req.UserInfo}
+	errs, err = reviews.refusals(ctx, wanted)
+	if err != nil {
 		return fmt.Errorf("review the access of ClusterHealthSpec %s: %w", spec.Name, err)
 	}
 	if len(errs) > 0 {
@@ -146,36 +129,130 @@ func (v *Validator) accesses(spec, old *health.ClusterHealthSpec) ([]needs, fiel
 	return out, errs
 }
 
-// refusals says who of the author and the operator may not do something.
-func (v *Validator) refusals(ctx context.Context, access check.Access, author authenticationv1.UserInfo) ([]string, error) {
-	attributes := &authorizationv1.ResourceAttributes{
+// reviewer asks the API server what the author of a spec and the operator may
+// do.
+type reviewer struct {
+	client client.Client
+	author authenticationv1.UserInfo
+	// authorMay and operatorMay are what either may do anywhere.
+	authorMay, operatorMay map[check.Access]bool
+}
+
+// anywhere is an access to all objects of all namespaces, which includes it.
+func anywhere(a check.Access) check.Access {
+	a.Namespace, a.Name = "", ""
+	return a
+}
+
+// refusals says which accesses the author or the operator is denied, and stops
+// asking when there are enough to refuse the spec with. Whoever may do something
+// anywhere is not asked about each place: a spec of 500 checks would take longer
+// than an API server waits for a webhook.
+func (r *reviewer) refusals(ctx context.Context, wanted []needs) (field.ErrorList, error) {
+	r.authorMay, r.operatorMay = map[check.Access]bool{}, map[check.Access]bool{}
+	for _, need := range wanted {
+		broad := anywhere(need.access)
+		if _, asked := r.authorMay[broad]; asked {
+			continue
+		}
+		var err error
+		if r.authorMay[broad], err = r.askAuthor(ctx, broad); err != nil {
+			return nil, err
+		}
+		if r.operatorMay[broad], err = r.askOperator(ctx, broad); err != nil {
+			return nil, err
+		}
+	}
+
+	var mu sync.Mutex
+	var errs field.ErrorList
+	enough := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(errs) > maxProblems
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrentReviews)
+	for _, need := range wanted {
+		if enough() {
+			break
+		}
+		group.Go(func() error {
+			refusal, err := r.refusal(ctx, need.access)
+			if err != nil || refusal == "" {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, at := range need.at {
+				errs = append(errs, field.Forbidden(at, refusal))
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return errs, err
+}
+
+// refusal says who of the author and the operator may not do something.
+func (r *reviewer) refusal(ctx context.Context, access check.Access) (string, error) {
+	broad := anywhere(access)
+	author, operator := r.authorMay[broad], r.operatorMay[broad]
+	var err error
+	if !author && access != broad {
+		if author, err = r.askAuthor(ctx, access); err != nil {
+			return "", err
+		}
+	}
+	if !author {
+		return fmt.Sprintf("%s may not %s, so neither may a check of theirs", r.author.Username, access), nil
+	}
+	if !operator && access != broad {
+		if operator, err = r.askOperator(ctx, access); err != nil {
+			return "", err
+		}
+	}
+	if !operator {
+		return fmt.Sprintf("the operator may not %s; `bodega-operator rbac -f` prints what to grant", access), nil
+	}
+	return "", nil
+}
+
+func attributes(access check.Access) *authorizationv1.ResourceAttributes {
+	return &authorizationv1.ResourceAttributes{
 		Verb: access.Verb, Group: access.Group, Resource: access.Resource, Subresource: access.Subresource,
 		Namespace: access.Namespace, Name: access.Name,
 	}
-	var out []string
-	subject := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		ResourceAttributes: attributes, User: author.Username, Groups: author.Groups, UID: author.UID,
-		Extra: map[string]authorizationv1.ExtraValue{},
-	}}
-	for key, values := range author.Extra {
-		subject.Spec.Extra[key] = authorizationv1.ExtraValue(values)
-	}
-	if err := v.Client.Create(ctx, subject); err != nil {
-		return nil, fmt.Errorf("ask whether %s may %s: %w", author.Username, access, err)
-	}
-	if !subject.Status.Allowed {
-		out = append(out, fmt.Sprintf("%s may not %s, so neither may a check of theirs", author.Username, access))
-	}
-	self := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: attributes}}
-	if err := v.Client.Create(ctx, self); err != nil {
-		return nil, fmt.Errorf("ask whether the operator may %s: %w", access, err)
-	}
-	if !self.Status.Allowed {
-		out = append(out, fmt.Sprintf("the operator may not %s; `bodega-operator rbac -f` prints what to grant", access))
-	}
-	return out, nil
 }
 
+func (r *reviewer) askAuthor(ctx context.Context, access check.Access) (bool, error) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		ResourceAttributes: attributes(access), User: r.author.Username, Groups: r.author.Groups, UID: r.author.UID,
+		Extra: map[string]authorizationv1.ExtraValue{},
+	}}
+	for key, values := range r.author.Extra {
+		review.Spec.Extra[key] = authorizationv1.ExtraValue(values)
+	}
+	if err := r.client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("ask whether %s may %s: %w", r.author.Username, access, err)
+	}
+	return review.Status.Allowed, nil
+}
+
+func (r *reviewer) askOperator(ctx context.Context, access check.Access) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: attributes(access)}}
+	if err := r.client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("ask whether the operator may %s: %w", access, err)
+	}
+	return review.Status.Allowed, nil
+}
+
+// maxProblems is how many problems an author is told of at once.
+const maxProblems = 20
+
 func invalid(spec *health.ClusterHealthSpec, errs field.ErrorList) error {
+	if len(errs) > maxProblems {
+		errs = append(errs[:maxProblems:maxProblems], field.Forbidden(field.NewPath("spec", "checks"), "and more"))
+	}
 	return apierrors.NewInvalid(health.GroupVersion.WithKind("ClusterHealthSpec").GroupKind(), spec.Name, errs)
 }

@@ -3,13 +3,18 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/exec"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/clusterhealth/logstream"
 )
 
 // A table row for each type, and a type for each table row.
@@ -76,6 +81,8 @@ func TestExitCodes(t *testing.T) {
 		{"zero", t.Context(), 0, nil, health.Success, "exit code 0"},
 		{"other", t.Context(), 0, three, health.Failure, "exit code 3, want 0"},
 		{"wanted", t.Context(), 3, three, health.Success, "exit code 3"},
+		{"simulated", t.Context(), 0, errors.New("Internal error occurred: error executing command in container: cmd wait: sh -c exit 7: exit status 7"), health.Failure, "exit code 7, want 0"},
+		{"runtime", t.Context(), 0, errors.New("Internal error occurred: error executing command in container: exec failed: exit status 1: unknown"), health.Error, "exec failed"},
 		{"timeout", ended, 0, context.Canceled, health.Failure, "had not ended"},
 		{"not run", t.Context(), 0, errors.New("container not found"), health.Error, "container not found"},
 	} {
@@ -85,6 +92,38 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("%+v, want %s %q", out, tt.result, tt.message)
 			}
 		})
+	}
+}
+
+// What is asked about is what is done: a namespace that the kind does not have
+// would turn a question about the cluster into one about a namespace.
+func TestResourceAccess(t *testing.T) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	v1 := schema.GroupVersion{Version: "v1"}
+	mapper.Add(v1.WithKind("Node"), meta.RESTScopeRoot)
+	mapper.Add(v1.WithKind("ConfigMap"), meta.RESTScopeNamespace)
+	for _, tt := range []struct {
+		resource health.ResourceCheck
+		want     string // the access, or a part of the error
+	}{
+		{health.ResourceCheck{Kind: "Node"}, "list nodes in the whole cluster"},
+		{health.ResourceCheck{Kind: "Node", Name: "n"}, "get nodes n in the whole cluster"},
+		{health.ResourceCheck{Kind: "Node", Namespace: "mine"}, "is not namespaced"},
+		{health.ResourceCheck{Kind: "Node", Namespace: "mine", Name: "n"}, "is not namespaced"},
+		{health.ResourceCheck{Kind: "ConfigMap"}, "list configmaps in the whole cluster"},
+		{health.ResourceCheck{Kind: "ConfigMap", Namespace: "mine", Name: "c"}, "get configmaps c in namespace mine"},
+		{health.ResourceCheck{Kind: "ConfigMap", Name: "c"}, "needs a namespace"},
+		{health.ResourceCheck{Kind: "Gadget"}, "no matches for kind"},
+	} {
+		tt.resource.APIVersion = "v1"
+		accesses, err := resourceType.Access(&health.Check{Resource: &tt.resource}, mapper)
+		got := fmt.Sprint(err)
+		if err == nil && len(accesses) == 1 {
+			got = accesses[0].String()
+		}
+		if !strings.Contains(got, tt.want) {
+			t.Errorf("%+v: %s, want %s", tt.resource, got, tt.want)
+		}
 	}
 }
 
@@ -102,5 +141,46 @@ func TestSensitive(t *testing.T) {
 		if got := tt.access.Sensitive(); got != tt.want {
 			t.Errorf("%s: %v", tt.access, got)
 		}
+	}
+}
+
+// A log that grows faster than it can be searched says nothing about the
+// present, and that it says.
+func TestLateLogsAreErrors(t *testing.T) {
+	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		late time.Duration
+		want health.Result // nothing where the count can be trusted
+	}{
+		{"in time", 30 * time.Second, ""},
+		{"late", 2 * time.Minute, health.Error},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			open := func(ctx context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
+				if !follow {
+					return io.NopCloser(strings.NewReader(begin.Format(time.RFC3339Nano) + " a line\n")), nil
+				}
+				reader, writer := io.Pipe()
+				context.AfterFunc(ctx, func() { _ = writer.Close() })
+				return reader, nil
+			}
+			f := &follower{Follower: &logstream.Follower{
+				Open: open, Match: func([]byte) bool { return false }, Since: begin.Add(-time.Minute), Idle: time.Minute,
+				Backoff: time.Second, MaxBackoff: time.Second, Now: func() time.Time { return begin.Add(tt.late) },
+			}}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				f.Run(ctx)
+			}()
+			out := awaitCaughtUp(t.Context(), []*follower{f})
+			if got := out; (tt.want == "") != (got == nil) || got != nil && got.Result != tt.want {
+				t.Errorf("outcome %+v, want %q", got, tt.want)
+			}
+			cancel()
+			<-ended
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/platform/probe"
 )
 
 // condition is a compiled FieldCondition.
@@ -31,12 +33,10 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 	if !strings.HasPrefix(c.JSONPath, "{") || !strings.HasSuffix(c.JSONPath, "}") {
 		return out, fmt.Errorf("jsonPath is not in braces, as {.status.phase}")
 	}
-	out.path = jsonpath.New("condition").AllowMissingKeys(true)
-	if err := out.path.Parse(c.JSONPath); err != nil {
+	var err error
+	if out.path, err = compilePath(c.JSONPath); err != nil {
 		return out, fmt.Errorf("jsonPath: %w", err)
 	}
-
-	var err error
 	switch c.Operator {
 	case health.Exists, health.NotExists, health.Empty, health.NotEmpty:
 		if c.Value != nil || c.Values != nil {
@@ -64,7 +64,7 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 	switch c.Operator {
 	case health.Equals, health.NotEquals, health.ListContains, health.NotListContains:
 	case health.RegexMatch, health.NotRegexMatch:
-		if out.pattern, err = regexp.Compile(out.value); err != nil {
+		if out.pattern, err = compilePattern(out.value); err != nil {
 			return out, err
 		}
 	case health.GreaterThan, health.GreaterThanOrEqual, health.LessThan, health.LessThanOrEqual:
@@ -77,9 +77,73 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 	return out, nil
 }
 
+// maxUnion is how many ways through an object the unions of a path may make.
+const maxUnion = 64
+
+// compilePath parses a path whose results are no more than a small multiple of
+// the object's values. Evaluation cannot be stopped once it runs, and recursive
+// descents, unions and ranges multiply with each other: a path of 512
+// characters could ask for more results than there is memory.
+func compilePath(text string) (*jsonpath.JSONPath, error) {
+	parsed, err := jsonpath.Parse("condition", text)
+	if err != nil {
+		return nil, err
+	}
+	if len(parsed.Root.Nodes) != 1 {
+		return nil, fmt.Errorf("is more than one path in one pair of braces")
+	}
+	descents, union := 0, 1
+	if err := measurePath(parsed.Root, &descents, &union); err != nil {
+		return nil, err
+	}
+	if descents > 1 {
+		return nil, fmt.Errorf("descends recursively (..) more than once")
+	}
+	out := jsonpath.New("condition").AllowMissingKeys(true)
+	return out, out.Parse(text)
+}
+
+// measurePath counts recursive descents, and multiplies the widths of unions.
+func measurePath(node jsonpath.Node, descents, union *int) error {
+	var inner []*jsonpath.ListNode
+	switch node := node.(type) {
+	case *jsonpath.ListNode:
+		for _, n := range node.Nodes {
+			if err := measurePath(n, descents, union); err != nil {
+				return err
+			}
+		}
+	case *jsonpath.RecursiveNode:
+		*descents++
+	case *jsonpath.UnionNode:
+		*union *= len(node.Nodes)
+		if *union > maxUnion {
+			// No further, or the product overflows.
+			return fmt.Errorf("has unions of more than %d ways", maxUnion)
+		}
+		inner = node.Nodes
+	case *jsonpath.FilterNode:
+		inner = []*jsonpath.ListNode{node.Left, node.Right}
+	case *jsonpath.IdentifierNode:
+		return fmt.Errorf("holds %q, which is for templates", node.Name)
+	}
+	for _, list := range inner {
+		if list != nil {
+			if err := measurePath(list, descents, union); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // holds says whether an object fulfils the condition, and if not, why.
-func (c *condition) holds(object map[string]any) (bool, string, error) {
+func (c *condition) holds(ctx context.Context, object map[string]any) (bool, string, error) {
 	groups, err := c.path.FindResults(object)
+	if err != nil && strings.Contains(err.Error(), "out of bounds") {
+		// A list that is shorter than the path asks has nothing there.
+		groups, err = nil, nil
+	}
 	if err != nil {
 		return false, "", fmt.Errorf("jsonPath of %s: %w", c.text, err)
 	}
@@ -120,7 +184,11 @@ func (c *condition) holds(object map[string]any) (bool, string, error) {
 		return false, c.text + ": nothing is there", nil
 	}
 	for _, value := range found {
-		if ok, err := c.compare(value); err != nil || !ok {
+		ok, err := c.compare(ctx, value)
+		if ctx.Err() != nil {
+			return false, "", fmt.Errorf("%s takes too long: %w", c.text, ctx.Err())
+		}
+		if err != nil || !ok {
 			why := fmt.Sprintf("%s: it is %s", c.text, clip(jsonText(value)))
 			if err != nil {
 				why += ", " + err.Error()
@@ -133,17 +201,16 @@ func (c *condition) holds(object map[string]any) (bool, string, error) {
 
 // compare applies an operator to one value. A value that cannot be compared is
 // not as expected, which the error explains.
-func (c *condition) compare(value any) (bool, error) {
+func (c *condition) compare(ctx context.Context, value any) (bool, error) {
 	text := jsonText(value)
 	switch c.operator {
 	case health.Equals:
 		return text == c.value, nil
 	case health.NotEquals:
 		return text != c.value, nil
-	case health.RegexMatch:
-		return c.pattern.MatchString(text), nil
-	case health.NotRegexMatch:
-		return !c.pattern.MatchString(text), nil
+	case health.RegexMatch, health.NotRegexMatch:
+		matched, err := probe.Match(ctx, c.pattern, []byte(text))
+		return matched == (c.operator == health.RegexMatch), err
 	case health.In, health.NotIn:
 		in := false
 		for _, candidate := range c.values {

@@ -61,6 +61,12 @@ func TestConditions(t *testing.T) {
 		{`{jsonPath: "{.spec.zones}", operator: NotEmpty}`, true},
 		{`{jsonPath: "{.spec.gone}", operator: Equals, value: x}`, false},
 		{`{jsonPath: "{.spec.gone}", operator: NotEquals, value: x}`, false},
+		{`{jsonPath: "{.spec.zones[1]}", operator: Equals, value: b}`, true},
+		{`{jsonPath: "{.spec.zones[-1]}", operator: Equals, value: b}`, true},
+		{`{jsonPath: "{.spec.zones[2]}", operator: Equals, value: b}`, false},
+		{`{jsonPath: "{.spec.zones[2]}", operator: NotExists}`, true},
+		{`{jsonPath: "{..port}", operator: ListContains, value: 443}`, true},
+		{`{jsonPath: "{.spec['replicas','ratio']}", operator: GreaterThan, value: 0}`, true},
 		{`{jsonPath: '{.status.conditions[?(@.type=="Ready")].status}', operator: Equals, value: "True"}`, true},
 		{`{jsonPath: '{.status.conditions[?(@.type=="Synced")].status}', operator: Equals, value: "True"}`, false},
 		{`{jsonPath: '{.status.conditions[?(@.type=="None")].status}', operator: Equals, value: "True"}`, false},
@@ -74,12 +80,31 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%s: %v", tt.condition, err)
 			continue
 		}
-		holds, why, err := compiled.holds(o)
+		holds, why, err := compiled.holds(t.Context(), o)
 		if err != nil || holds != tt.want {
 			t.Errorf("%s: %v, %q, %v; want %v", tt.condition, holds, why, err, tt.want)
 		}
 		if !holds && !strings.Contains(why, c.JSONPath) {
 			t.Errorf("%s: %q does not say where", tt.condition, why)
+		}
+	}
+}
+
+// Paths whose results multiply are refused: evaluation cannot be stopped.
+func TestExplodingPaths(t *testing.T) {
+	for _, path := range []string{
+		"{" + strings.Repeat("..*", 100) + "}",
+		"{..a..b}",
+		"{.a[?(@..b==1)]..c}",
+		"{" + strings.Repeat(".spec['a','a','a']", 25) + "}",
+		"{" + strings.Repeat("['a','b','c','d','e','f','g','h','i']", 2) + "}",
+		"{range .a[*]}{.b}{end}",
+		"{.a}{.b}",
+		"{.a} and {.b}",
+	} {
+		_, err := compileCondition(&health.FieldCondition{JSONPath: path, Operator: health.Exists})
+		if err == nil || !strings.Contains(err.Error(), "jsonPath: ") {
+			t.Errorf("%.60s: %v", path, err)
 		}
 	}
 }
@@ -101,6 +126,6 @@ func FuzzCondition(f *testing.F) {
 			return
 		}
 		// An error is an answer; a panic is caught by Do, and is none here.
-		_, _, _ = c.holds(o)
+		_, _, _ = c.holds(t.Context(), o)
 	})
 }

@@ -67,7 +67,7 @@ func validateHTTP(c *health.Check, at *field.Path) field.ErrorList {
 		errs = append(errs, field.NotSupported(at.Child("method"), h.Method, []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}))
 	}
 	errs = append(errs, tooLong(h.Body, at.Child("body"), 8192)...)
-	if h.Body != "" && h.Method != "POST" && h.Method != "PUT" && h.Method != "PATCH" {
+	if h.Body != "" && h.Method != http.MethodPost && h.Method != http.MethodPut && h.Method != http.MethodPatch {
 		errs = append(errs, field.Invalid(at.Child("body"), "", "only POST, PUT and PATCH send a body"))
 	}
 	if len(h.Headers) > 16 {
@@ -138,7 +138,7 @@ func newHTTP(c *health.Check, env *Env) (Check, error) {
 		h.probe.MaxLatency = c.HTTP.MaxLatency.Duration
 	}
 	if c.HTTP.BodyMatches != "" {
-		if h.probe.BodyMatches, err = regexp.Compile(c.HTTP.BodyMatches); err != nil {
+		if h.probe.BodyMatches, err = compilePattern(c.HTTP.BodyMatches); err != nil {
 			return nil, fmt.Errorf("bodyMatches: %w", err)
 		}
 	}

@@ -134,7 +134,7 @@ func matcher(patterns []string) (func([]byte) bool, error) {
 			texts = append(texts, []byte(string(parsed.Rune)))
 			continue
 		}
-		expression, err := regexp.Compile(pattern)
+		expression, err := compilePattern(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 		}

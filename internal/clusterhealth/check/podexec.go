@@ -6,19 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
+	"github.com/bodega-hq/bodega/internal/platform/probe"
 )
 
 // outputRead is how much of a command's output a pattern sees.
@@ -96,7 +98,7 @@ func newPodExec(c *health.Check, env *Env) (Check, error) {
 		}
 	}
 	if p.spec.OutputMatches != "" {
-		if p.output, err = regexp.Compile(p.spec.OutputMatches); err != nil {
+		if p.output, err = compilePattern(p.spec.OutputMatches); err != nil {
 			return nil, fmt.Errorf("outputMatches: %w", err)
 		}
 	}
@@ -187,23 +189,48 @@ func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
 // wanted, or not at all, is the target's failure; one that could not be run
 // says nothing of the target.
 func (p *podExec) judge(ctx context.Context, doing string, err error, stdout []byte) Outcome {
-	code := 0
-	var exit exec.CodeExitError
+	code, ended := exitCode(err)
 	switch {
-	case errors.As(err, &exit):
-		code = exit.Code
+	case ended:
 	case ctx.Err() != nil:
 		return failure("%s: had not ended at the timeout", doing)
-	case err != nil:
+	default:
 		return apiError(doing, err)
 	}
 	if code != p.want {
 		return failure("%s: exit code %d, want %d", doing, code, p.want)
 	}
-	if p.output != nil && !p.output.Match(stdout) {
-		return failure("%s: exit code %d, but the output does not match %q", doing, code, p.output)
+	if p.output != nil {
+		matched, err := probe.Match(ctx, p.output, stdout)
+		switch {
+		case err != nil:
+			return Errorf("%s: exit code %d, but %d bytes of output take too long to match %q", doing, code, len(stdout), p.output)
+		case !matched:
+			return failure("%s: exit code %d, but the output does not match %q", doing, code, p.output)
+		}
 	}
 	return success("%s: exit code %d", doing, code)
+}
+
+// simulatedExit is how the simulated nodes of kwok tell the exit code of a
+// command: they do not pass it on as a node does.
+var simulatedExit = regexp.MustCompile(`error executing command in container: cmd wait: .*: exit status (\d{1,3})$`)
+
+// exitCode is the exit code of a command; ok is false if it has not ended or
+// never began.
+func exitCode(err error) (code int, ok bool) {
+	if err == nil {
+		return 0, true
+	}
+	var exit exec.CodeExitError
+	if errors.As(err, &exit) {
+		return exit.Code, true
+	}
+	if found := simulatedExit.FindStringSubmatch(err.Error()); found != nil {
+		code, err := strconv.Atoi(found[1])
+		return code, err == nil
+	}
+	return 0, false
 }
 
 // capped keeps the first bytes written to it and drops the rest, so that a

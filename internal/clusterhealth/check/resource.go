@@ -34,6 +34,15 @@ var resourceType = Type{
 		if err != nil {
 			return nil, fmt.Errorf("kind %s of %s: %w", r.Kind, r.APIVersion, err)
 		}
+		// A namespace that means nothing to the kind must not stand in the question
+		// whether somebody may: whoever may do all in it may not do all elsewhere.
+		switch scope := mapping.Scope; {
+		case scope == nil: // a mapper that does not know the cluster
+		case scope.Name() == meta.RESTScopeNameRoot && r.Namespace != "":
+			return nil, fmt.Errorf("kind %s of %s is not namespaced, so namespace %s means nothing", r.Kind, r.APIVersion, r.Namespace)
+		case scope.Name() == meta.RESTScopeNameNamespace && r.Namespace == "" && r.Name != "":
+			return nil, fmt.Errorf("kind %s of %s is namespaced, so name %s needs a namespace", r.Kind, r.APIVersion, r.Name)
+		}
 		access := Access{Verb: "list", Group: gv.Group, Resource: mapping.Resource.Resource, Namespace: r.Namespace}
 		if r.Name != "" {
 			access.Verb, access.Name = "get", r.Name
@@ -133,7 +142,7 @@ func (r *resourceCheck) Run(ctx context.Context) Outcome {
 		case err != nil:
 			return apiError("get "+r.describe(r.spec.Namespace, r.spec.Name), err)
 		}
-		if out := r.judge(object); out.Result != health.Success {
+		if out := r.judge(ctx, object); out.Result != health.Success {
 			return out
 		}
 		return success("%s is as expected", r.describe(r.spec.Namespace, r.spec.Name))
@@ -157,7 +166,7 @@ func (r *resourceCheck) list(ctx context.Context) Outcome {
 		}
 		for i := range list.Items {
 			count++
-			out := r.judge(&list.Items[i])
+			out := r.judge(ctx, &list.Items[i])
 			if out.Result == health.Success {
 				continue
 			}
@@ -182,7 +191,7 @@ func (r *resourceCheck) list(ctx context.Context) Outcome {
 	return success("%d %s objects are as expected", count, r.gvk.Kind)
 }
 
-func (r *resourceCheck) judge(object *unstructured.Unstructured) Outcome {
+func (r *resourceCheck) judge(ctx context.Context, object *unstructured.Unstructured) Outcome {
 	name := r.describe(object.GetNamespace(), object.GetName())
 	if r.spec.Ready {
 		if out := judgeReady(name, object); out.Result != health.Success {
@@ -190,7 +199,7 @@ func (r *resourceCheck) judge(object *unstructured.Unstructured) Outcome {
 		}
 	}
 	for i := range r.conditions {
-		holds, why, err := r.conditions[i].holds(object.Object)
+		holds, why, err := r.conditions[i].holds(ctx, object.Object)
 		if err != nil {
 			return Errorf("%s: %v", name, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"time"
@@ -189,16 +190,42 @@ func tooLong(value string, at *field.Path, limit int) field.ErrorList {
 	return field.ErrorList{field.TooLong(at, value, limit)}
 }
 
-// maxPattern bounds a regular expression. RE2 takes time linear in its input
-// whatever the pattern, and refuses repetitions that expand too far, so length
-// is the only other thing to bound.
-const maxPattern = 512
+// Bounds of a regular expression. RE2 takes time linear in its input whatever
+// the expression, but also linear in the expression's size, and a few repetitions
+// make a short one large: "(.{0,10}){100}x" takes seconds for every 64 KiB.
+const (
+	maxPattern      = 512
+	maxInstructions = 1000
+)
+
+// compilePattern compiles an expression that is not too large to be matched.
+func compilePattern(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("is longer than %d characters", maxPattern)
+	}
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if n := len(program.Inst); n > maxInstructions {
+		return nil, fmt.Errorf("expands to %d instructions, and at most %d are matched in time; repeat less", n, maxInstructions)
+	}
+	return compiled, nil
+}
 
 func validatePattern(pattern string, at *field.Path) field.ErrorList {
 	if errs := tooLong(pattern, at, maxPattern); errs != nil {
 		return errs
 	}
-	if _, err := regexp.Compile(pattern); err != nil {
+	if _, err := compilePattern(pattern); err != nil {
 		return field.ErrorList{field.Invalid(at, pattern, err.Error())}
 	}
 	return nil

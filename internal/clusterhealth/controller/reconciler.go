@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -247,6 +248,11 @@ func (r *Reconciler) define(ctx context.Context, spec *health.ClusterHealthSpec,
 	if err != nil {
 		return engine.Check{}, err
 	}
+	if refusal != nil {
+		// Another check than the one that is not refused, which takes its place
+		// once it no longer is.
+		definition += "-refused"
+	}
 	// The engine keeps what a check compiles to, not the spec it came from.
 	own := c.DeepCopy()
 	return engine.Check{
@@ -280,6 +286,10 @@ type refused struct{ why string }
 
 func (r refused) Run(context.Context) check.Outcome { return check.Errorf("%s", r.why) }
 
+// webhookSettles is the time within which every API server of a cluster asks a
+// new webhook: creation times are whole seconds, and configurations are watched.
+const webhookSettles = 5 * time.Second
+
 // refuse says whether a check reads secrets or logs or runs commands although
 // nobody asked whether its author may: because there is no admission webhook,
 // or because the spec is older than the webhook is. A spec cannot make itself
@@ -304,8 +314,8 @@ func (r *Reconciler) refuse(ctx context.Context, spec *health.ClusterHealthSpec,
 	switch {
 	case !strict:
 		return refused{fmt.Sprintf("would %s, but ValidatingWebhookConfiguration %s is absent or lets specs pass unreviewed", access, r.webhook)}, nil
-	case spec.CreationTimestamp.Before(&config.CreationTimestamp):
-		return refused{fmt.Sprintf("would %s, but the spec is older than the admission webhook, so nobody reviewed its author; delete it and create it anew", access)}, nil
+	case spec.CreationTimestamp.Sub(config.CreationTimestamp.Time) < webhookSettles:
+		return refused{fmt.Sprintf("would %s, but the spec is older than the admission webhook, or younger by less than %s, so nobody may have reviewed its author; delete it and create it anew", access, webhookSettles)}, nil
 	default:
 		return nil, nil
 	}

@@ -197,9 +197,9 @@ func New(sink Sink, opts Options) *Engine {
 	}
 }
 
-// hangAllowance is how long after its deadline a run may take to notice it
+// HangAllowance is how long after its deadline a run may take to notice it
 // before it is given up.
-const hangAllowance = 2 * time.Second
+const HangAllowance = 2 * time.Second
 
 // Run runs what Apply gave and gives, until ctx ends; then it ends every run
 // and stream, and waits for those that notice.
@@ -227,7 +227,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(hangAllowance):
+	case <-time.After(HangAllowance):
 	}
 }
 
@@ -328,10 +328,10 @@ func (e *Engine) start(entry *entry, now time.Time) {
 	checked, name := entry.check, entry.def.Target
 	began := e.opts.Now()
 
-	abandon := time.AfterFunc(deadline+hangAllowance, func() {
+	abandon := time.AfterFunc(deadline+HangAllowance, func() {
 		e.finish(entry, id, name, generation, true, verdict.Run{
-			At: began, Duration: deadline + hangAllowance, Result: health.Error,
-			Message: fmt.Sprintf("the run had not ended %s after its deadline of %s", hangAllowance, deadline),
+			At: began, Duration: deadline + HangAllowance, Result: health.Error,
+			Message: fmt.Sprintf("the run had not ended %s after its deadline of %s", HangAllowance, deadline),
 		})
 	})
 	e.active.Add(1)

@@ -52,6 +52,20 @@ func (n *notes) Announce(t Transition) {
 	n.announced = append(n.announced, t)
 }
 
+// said is what was announced so far.
+func (n *notes) said() []Transition {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.announced)
+}
+
+// spoke is how often anything about a check was heard.
+func (n *notes) spoke() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.transitions) + len(n.routine) + len(n.announced)
+}
+
 // scripted is a check whose behaviour a test sets.
 type scripted struct {
 	run func(ctx context.Context) check.Outcome
@@ -252,6 +266,35 @@ func TestHangingCheck(t *testing.T) {
 	})
 }
 
+// What is due and has not begun shows: waiting for a slot, or for its target.
+func TestOverdueShows(t *testing.T) {
+	for name, opts := range map[string]Options{"slots": {Concurrency: 1}, "target": {PerTarget: 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := func(ctx context.Context) check.Outcome {
+					<-ctx.Done()
+					return check.Outcome{Result: health.Failure}
+				}
+				first, second := definition("first", slow), definition("second", slow)
+				first.Target, second.Target = "same", "same"
+				first.Interval, first.Timeout = time.Hour, time.Minute
+				second.Interval, second.Timeout = time.Hour, time.Minute
+				e, stop := start(t, newNotes(), opts)
+				apply(t, e, Spec{Name: "s", Checks: []Check{first, second}})
+				time.Sleep(40 * time.Second)
+				if p := e.Progress(); p.Overdue < 35*time.Second || p.Running != 1 || p.SinceTick > 2*time.Second {
+					t.Errorf("progress %+v", p)
+				}
+				time.Sleep(3 * time.Minute)
+				if p := e.Progress(); p.Overdue > 0 {
+					t.Errorf("progress after both ran: %+v", p)
+				}
+				stop()
+			})
+		})
+	}
+}
+
 func TestPanicIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, stop := start(t, newNotes(), Options{})
@@ -286,8 +329,8 @@ func TestRemoveEndsRuns(t *testing.T) {
 			t.Error("the run goes on")
 		}
 		time.Sleep(time.Minute)
-		if len(sink.transitions)+len(sink.announced) != 0 {
-			t.Errorf("a removed check still speaks: %v %v", sink.transitions, sink.announced)
+		if n := sink.spoke(); n != 0 {
+			t.Errorf("a removed check spoke %d times", n)
 		}
 		if p := e.Progress(); p.Checks != 0 || p.Running != 0 {
 			t.Errorf("progress %+v", p)
@@ -382,13 +425,13 @@ func TestAnnouncements(t *testing.T) {
 		e, stop := start(t, sink, Options{})
 		apply(t, e, Spec{Name: "s", Checks: []Check{root, leaf}})
 		time.Sleep(3 * time.Minute)
-		if len(sink.announced) != 0 {
-			t.Errorf("announced although all was well: %v", sink.announced)
+		if early := sink.said(); len(early) != 0 {
+			t.Errorf("announced although all was well: %v", early)
 		}
 		result.Store(health.Failure)
 		time.Sleep(3 * time.Minute)
 		var said []string
-		for _, a := range sink.announced {
+		for _, a := range sink.said() {
 			said = append(said, a.Key.Check+" "+string(a.To))
 		}
 		slices.Sort(said)

@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -39,8 +41,6 @@ type Options struct {
 	Logs map[string]string
 	// Dir for state and logs of the processes; a temporary one where empty.
 	Dir string
-	// KubeletPort that kwok serves on; a free one where zero.
-	KubeletPort int
 }
 
 // Cluster is a running control plane.
@@ -52,6 +52,8 @@ type Cluster struct {
 
 	env       *envtest.Environment
 	processes []*process
+	logs      []*os.File
+	reaper    *exec.Cmd
 	ownsDir   bool
 }
 
@@ -109,6 +111,18 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	api := c.env.ControlPlane.GetAPIServer().Configure()
 	// Bodies of hundreds of tests' worth of events are not worth their space.
 	api.Append("event-ttl", "10m")
+	apiServer, etcd := c.env.ControlPlane.GetAPIServer(), &envtest.Etcd{}
+	c.env.ControlPlane.Etcd = etcd
+	for name, out := range map[string][]*io.Writer{
+		"kube-apiserver": {&apiServer.Out, &apiServer.Err}, "etcd": {&etcd.Out, &etcd.Err},
+	} {
+		log, err := os.Create(filepath.Join(c.Dir, name+".log"))
+		if err != nil {
+			return nil, errors.Join(err, c.Stop())
+		}
+		c.logs = append(c.logs, log)
+		*out[0], *out[1] = log, log
+	}
 	if c.Config, err = c.env.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the control plane: %w", err), c.Stop())
 	}
@@ -130,31 +144,55 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if opts.Kwok {
 		err = errors.Join(err, c.startKwok(assets, opts))
 	}
+	err = errors.Join(err, c.startReaper(assets))
 	if err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
 }
 
-func (c *Cluster) startControllers(assets string) error {
-	port, err := freePort()
+// startReaper starts a shell that ends the processes of the cluster when this
+// one ends without Stop: by a signal, a test's timeout, a panic. It waits for
+// the end of its input, which this process holds open.
+func (c *Cluster) startReaper(assets string) error {
+	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=,args=").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil // a courtesy, which a machine without ps goes without
+	}
 	if err != nil {
+		return fmt.Errorf("list processes: %w", err)
+	}
+	args := []string{"-c", `read -r _; kill -KILL "$@" 2>/dev/null`, "reaper"}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) > 2 && fields[1] == strconv.Itoa(os.Getpid()) && strings.HasPrefix(fields[2], assets+"/") {
+			args = append(args, fields[0])
+		}
+	}
+	reaper := exec.Command("sh", args...)
+	reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if _, err := reaper.StdinPipe(); err != nil {
 		return err
 	}
+	if err := reaper.Start(); err != nil {
+		return fmt.Errorf("start the reaper: %w", err)
+	}
+	c.reaper = reaper
+	return nil
+}
+
+func (c *Cluster) startControllers(assets string) error {
 	return c.spawn(filepath.Join(assets, "kube-controller-manager"),
-		"--kubeconfig="+c.Kubeconfig, "--leader-elect=false", "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
+		"--kubeconfig="+c.Kubeconfig, "--leader-elect=false", "--secure-port=0", // it serves nobody
 		"--concurrent-gc-syncs=20", "--controllers=garbage-collector-controller,namespace-controller,deployment-controller,"+
 			"replicaset-controller,statefulset-controller,daemonset-controller,serviceaccount-controller,cronjob-controller,job-controller",
 		"--kube-api-qps=200", "--kube-api-burst=400")
 }
 
 func (c *Cluster) startKwok(assets string, opts Options) error {
-	port := opts.KubeletPort
-	if port == 0 {
-		var err error
-		if port, err = freePort(); err != nil {
-			return err
-		}
+	port, err := freePort()
+	if err != nil {
+		return err
 	}
 	var rules strings.Builder
 	rules.WriteString("apiVersion: kwok.x-k8s.io/v1alpha1\nkind: ClusterExec\nmetadata: {name: all}\nspec: {execs: [{local: {}}]}\n")
@@ -171,11 +209,10 @@ func (c *Cluster) startKwok(assets string, opts Options) error {
 	return c.spawn(filepath.Join(assets, "kwok"),
 		"--kubeconfig="+c.Kubeconfig, "--manage-all-nodes=true",
 		"--config="+filepath.Join(assets, "kwok.yaml"), "--config="+rulesFile,
-		"--node-name=localhost", "--node-ip=127.0.0.1", fmt.Sprintf("--node-port=%d", port))
+		"--node-name=localhost", "--node-ip=127.0.0.1", "--node-port="+port)
 }
 
-// spawn starts a process that ends with this one, and writes what it says to a
-// file of its name.
+// spawn starts a process and writes what it says to a file of its name.
 func (c *Cluster) spawn(path string, args ...string) error {
 	name := filepath.Base(path)
 	log, err := os.Create(filepath.Join(c.Dir, name+".log"))
@@ -219,6 +256,10 @@ func (c *Cluster) UserConfig(ctx context.Context, name string, rules []rbacv1.Po
 
 // Stop ends everything and removes what Start made.
 func (c *Cluster) Stop() error {
+	if c.reaper != nil {
+		_ = c.reaper.Process.Kill()
+		_ = c.reaper.Wait() // it ends by the signal
+	}
 	for _, p := range c.processes {
 		// Each leads a process group of its own, which dies whole.
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
@@ -234,17 +275,30 @@ func (c *Cluster) Stop() error {
 	if c.env != nil {
 		err = c.env.Stop()
 	}
+	for _, log := range c.logs {
+		log.Close()
+	}
 	if c.ownsDir {
 		err = errors.Join(err, os.RemoveAll(c.Dir))
 	}
 	return err
 }
 
-func freePort() (int, error) {
+// FreeAddress is an address on loopback that nobody listened on a moment ago.
+func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+		return "", fmt.Errorf("find a free port: %w", err)
 	}
 	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener.Addr().String(), nil
+}
+
+func freePort() (string, error) {
+	address, err := FreeAddress()
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(address)
+	return port, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func (p *GRPC) run(ctx context.Context, start time.Time) Result {
 	if err != nil {
 		return Result{Verdict: Broken, Message: fmt.Sprintf("%s: %v", doing, err)}
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // what was asked has been answered
 
 	resp, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: p.Service})
 	if err != nil {
@@ -84,9 +85,13 @@ func (p *GRPC) run(ctx context.Context, start time.Time) Result {
 			return down("%s: the server does not offer grpc.health.v1.Health", doing)
 		case codes.DeadlineExceeded, codes.Canceled:
 			return failure(ctx, doing, context.DeadlineExceeded, time.Since(start))
-		default:
-			return down("%s: %s: %s", doing, status.Code(err), status.Convert(err).Message())
 		}
+		// What the client itself says of a broken connection helps; what a server
+		// says may be anyone's.
+		if text := status.Convert(err).Message(); strings.HasPrefix(text, "connection error") {
+			return down("%s: %s: %s", doing, status.Code(err), text)
+		}
+		return down("%s: %s", doing, status.Code(err))
 	}
 	if got := resp.GetStatus(); got != healthpb.HealthCheckResponse_SERVING {
 		return down("%s: %s", doing, got)

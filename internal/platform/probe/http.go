@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -52,7 +53,7 @@ func NewTransport(dialer *Dialer, config *tls.Config) *http.Transport {
 	}
 }
 
-var errRedirectElsewhere = errors.New("redirects to another host")
+var errRedirect = errors.New("redirects")
 
 // Run makes one request. extra holds headers that are known only now, such as
 // those from secrets; they never follow a redirect to another host.
@@ -86,8 +87,7 @@ func (p *HTTP) run(ctx context.Context, start time.Time, extra http.Header) Resu
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
-		if strings.Contains(err.Error(), "malformed HTTP") {
-			// The error quotes what the target sent, which may be anyone's.
+		if ctx.Err() == nil && !ofThisSide(err) {
 			return down("%s: answers with something that is not HTTP", doing)
 		}
 		return failure(ctx, doing, err, time.Since(start))
@@ -105,14 +105,38 @@ func (p *HTTP) run(ctx context.Context, start time.Time, extra http.Header) Resu
 			}
 			return failure(ctx, doing+": read body", err, time.Since(start))
 		}
-		if p.BodyMatches != nil && !p.BodyMatches.Match(body) {
-			return down("%s: status %d, but none of the %d bytes of body read match %q", doing, resp.StatusCode, len(body), p.BodyMatches)
-		}
 		if took := time.Since(start); p.MaxLatency > 0 && took > p.MaxLatency {
 			return down("%s: status %d after %s, want at most %s", doing, resp.StatusCode, round(took), p.MaxLatency)
 		}
+		if p.BodyMatches != nil {
+			matched, err := Match(ctx, p.BodyMatches, body)
+			switch {
+			case err != nil:
+				// The target answered; the expression is what takes too long.
+				return Result{Verdict: Broken, Message: fmt.Sprintf("%s: status %d, but %d bytes of body take too long to match %q", doing, resp.StatusCode, len(body), p.BodyMatches)}
+			case !matched:
+				return down("%s: status %d, but none of the %d bytes of body read match %q", doing, resp.StatusCode, len(body), p.BodyMatches)
+			}
+		}
 	}
 	return Result{Verdict: Up, Message: fmt.Sprintf("status %d in %s", resp.StatusCode, round(time.Since(start)))}
+}
+
+// ofThisSide says that an error tells what happened on this side. Others are
+// about what the target sent, and quote it, which may be anyone's to read.
+func ofThisSide(err error) bool {
+	var network net.Error
+	var verification *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &network), errors.As(err, &verification), errors.As(err, &alert), errors.As(err, &record),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errRedirect), errors.Is(err, ErrDenied):
+		return true
+	}
+	text := err.Error()
+	return strings.HasPrefix(text, "tls: ") || strings.HasPrefix(text, "remote error: tls: ") ||
+		strings.HasPrefix(text, "http: server gave HTTP response to HTTPS client")
 }
 
 func (p *HTTP) send(req *http.Request) (*http.Response, error) {
@@ -121,13 +145,13 @@ func (p *HTTP) send(req *http.Request) (*http.Response, error) {
 	}
 	client := http.Client{Transport: p.Transport, CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		if next.URL.Host != via[0].URL.Host {
-			return fmt.Errorf("%w: %s", errRedirectElsewhere, next.URL.Host)
+			return fmt.Errorf("%w to another host: %s", errRedirect, next.URL.Host)
 		}
 		if via[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
-			return errors.New("redirects from https to http")
+			return fmt.Errorf("%w from https to http", errRedirect)
 		}
 		if len(via) >= 10 {
-			return errors.New("redirects more than 10 times")
+			return fmt.Errorf("%w more than 10 times", errRedirect)
 		}
 		return nil
 	}}

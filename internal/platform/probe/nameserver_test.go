@@ -15,7 +15,7 @@ func newNameServer(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	go func() {
 		buffer := make([]byte, 1500)
 		for {

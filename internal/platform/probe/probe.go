@@ -30,7 +30,7 @@ const (
 )
 
 // Result of one run. Message is one line and holds neither a secret nor a part
-// of a body: only status codes, names, and the error texts of gRPC.
+// of what the target sent: only status codes, names, and this side's errors.
 type Result struct {
 	Verdict Verdict
 	Message string
@@ -47,7 +47,11 @@ func MetadataRanges() []netip.Prefix {
 	return []netip.Prefix{
 		netip.MustParsePrefix("169.254.0.0/16"),
 		netip.MustParsePrefix("fe80::/10"),
-		netip.MustParsePrefix("fd00:ec2::254/128"),
+		netip.MustParsePrefix("64:ff9b::a9fe:0/112"), // the first of these, through NAT64
+		netip.MustParsePrefix("fd00:ec2::/32"),       // Amazon
+		netip.MustParsePrefix("fd20:ce::254/128"),    // Google
+		netip.MustParsePrefix("168.63.129.16/32"),    // Azure
+		netip.MustParsePrefix("100.100.100.200/32"),  // Alibaba
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +20,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
+
+// patience is the deadline of a run that has no reason to reach it.
+const patience = 30 * time.Second
 
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
@@ -80,6 +85,19 @@ func TestHTTP(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
+	mux.HandleFunc("/drip-header", func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for _, char := range []byte("HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", 1<<10)) {
+			if _, err := conn.Write([]byte{char}); err != nil {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
 	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
 		chunk := make([]byte, 64<<10)
 		for {
@@ -90,6 +108,9 @@ func TestHTTP(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
+
+	// A status is in before the body begins, and is all that was asked for.
+	expect(t, httpProbe(t, server.URL+"/drip").Run(within(t, patience), nil), Up, "status 200")
 
 	for _, tt := range []struct {
 		name    string
@@ -113,15 +134,20 @@ func TestHTTP(t *testing.T) {
 		}, Up, ""},
 		{"hangs", "/hang", nil, Down, "no answer in"},
 		{"drips without end", "/drip", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("y") }, Down, "bytes of the body in"},
-		{"drips, and only the status counts", "/drip", nil, Up, "status 200"},
+		{"drips its header", "/drip-header", nil, Down, "no answer in"},
 		{"body without end", "/endless", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("y") }, Down, "1048576 bytes"},
+		{"body without end and an expression", "/endless", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("y[^z]") }, Down, "1048576 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := httpProbe(t, server.URL+tt.path)
 			if tt.change != nil {
 				tt.change(p)
 			}
-			got := p.Run(within(t, 400*time.Millisecond), http.Header{"Authorization": {"hunter2"}})
+			deadline := patience
+			if tt.path == "/hang" || strings.HasPrefix(tt.path, "/drip") {
+				deadline = 400 * time.Millisecond
+			}
+			got := p.Run(within(t, deadline), http.Header{"Authorization": {"hunter2"}})
 			expect(t, got, tt.want, tt.message)
 			if strings.Contains(got.Message, "hunter2") || strings.Contains(got.Message, "green\"") {
 				t.Errorf("the message repeats what was sent: %q", got.Message)
@@ -129,8 +155,8 @@ func TestHTTP(t *testing.T) {
 		})
 	}
 
-	expect(t, httpProbe(t, "http://"+refused(t)).Run(within(t, time.Second), nil), Down, "connection refused")
-	expect(t, httpProbe(t, "http://no-such-host.invalid").Run(within(t, 10*time.Second), nil), Down, "no such host")
+	expect(t, httpProbe(t, "http://"+refused(t)).Run(within(t, patience), nil), Down, "connection refused")
+	expect(t, httpProbe(t, "http://no-such-host.invalid").Run(within(t, patience), nil), Down, "no such host")
 
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -138,34 +164,87 @@ func TestHTTP(t *testing.T) {
 
 	denied := httpProbe(t, server.URL+"/ok")
 	denied.Transport = NewTransport(&Dialer{Deny: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, nil)
-	expect(t, denied.Run(within(t, time.Second), nil), Broken, "not allowed for probes")
+	expect(t, denied.Run(within(t, patience), nil), Broken, "not allowed for probes")
 }
 
+// Whatever a target says instead of HTTP, it is down, and is not quoted.
 func TestNotHTTP(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Write([]byte("-ERR hunter2 is the password\r\n"))
-			conn.Close()
+	for _, answer := range []string{
+		"-ERR hunter2 is the password\r\n",
+		"HTTP/1.1 200 OK\r\nhunter2 is the password\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: hunter2\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: hunter2\r\n\r\n",
+		"HTTP/1.1 hunter2\r\n\r\n",
+		"HTTP/hunter2 200 OK\r\n\r\n",
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	got := httpProbe(t, "http://"+listener.Addr().String()).Run(within(t, time.Second), nil)
-	if got.Verdict != Down || strings.Contains(got.Message, "hunter2") {
-		t.Errorf("%+v", got)
+		t.Cleanup(func() { listener.Close() })
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = conn.Write([]byte(answer))
+				_, _ = io.Copy(io.Discard, conn) // closing on an unread request would reset the answer away
+				conn.Close()
+			}
+		}()
+		got := httpProbe(t, "http://"+listener.Addr().String()).Run(within(t, 5*time.Second), nil)
+		if got.Verdict != Down || !strings.Contains(got.Message, "not HTTP") || strings.Contains(got.Message, "hunter2") {
+			t.Errorf("%q: %+v", answer, got)
+		}
 	}
+}
+
+// Matching ends with the run, however large the expression and its input are,
+// and until then finds what the expression finds.
+func TestMatch(t *testing.T) {
+	text := []byte(strings.Repeat("a", 1<<20))
+	slow := regexp.MustCompile("(.{0,10}){90}x")
+	begin := time.Now()
+	if _, err := Match(within(t, 100*time.Millisecond), slow, text); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v after %s", err, time.Since(begin))
+	}
+	if took := time.Since(begin); took > patience {
+		t.Errorf("goes on for %s after its deadline", took)
+	}
+	for _, tt := range []struct {
+		pattern string
+		text    string
+		want    bool
+	}{
+		{"green", strings.Repeat("x", 5000) + "green", true},
+		{"gr[e]{2}n", strings.Repeat("x", 5000) + "green", true},
+		{"^gr[e]{2}n", strings.Repeat("x", 5000) + "green", false},
+		{"gr.en$", strings.Repeat("\xff", 5000) + "gréen", true},
+		{"gr[e]{2}n", "green", true},
+		{"gr[e]{2}n", "", false},
+	} {
+		got, err := Match(within(t, patience), regexp.MustCompile(tt.pattern), []byte(tt.text))
+		if err != nil || got != tt.want {
+			t.Errorf("%s: %v, %v", tt.pattern, got, err)
+		}
+	}
+}
+
+// An expression that is too slow says nothing of a target that answered.
+func TestHTTPSlowExpression(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, 1<<20))
+	}))
+	defer server.Close()
+	p := httpProbe(t, server.URL)
+	p.BodyMatches = regexp.MustCompile("(.{0,10}){90}x")
+	expect(t, p.Run(within(t, 2*time.Second), nil), Broken, "too long to match")
 }
 
 func TestMetadataIsOutOfReach(t *testing.T) {
 	d := &Dialer{Deny: MetadataRanges()}
-	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:80"} {
+	for _, address := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[fd00:ec2::254]:80", "[::ffff:169.254.169.254]:80", "[64:ff9b::a9fe:a9fe]:80", "168.63.129.16:80"} {
 		if err := d.control("tcp", address, nil); err == nil {
 			t.Errorf("%s can be dialled", address)
 		}
@@ -218,7 +297,11 @@ func TestGRPC(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := &GRPC{Address: tt.address, Service: tt.service, Dialer: &Dialer{}}
-			expect(t, p.Run(within(t, time.Second)), tt.want, tt.message)
+			deadline := patience
+			if tt.name == "silent" {
+				deadline = time.Second
+			}
+			expect(t, p.Run(within(t, deadline)), tt.want, tt.message)
 		})
 	}
 }
@@ -229,8 +312,8 @@ func TestTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	expect(t, (&TCP{Address: listener.Addr().String(), Dialer: &Dialer{}}).Run(within(t, time.Second)), Up, "connected")
-	expect(t, (&TCP{Address: refused(t), Dialer: &Dialer{}}).Run(within(t, time.Second)), Down, "connection refused")
+	expect(t, (&TCP{Address: listener.Addr().String(), Dialer: &Dialer{}}).Run(within(t, patience)), Up, "connected")
+	expect(t, (&TCP{Address: refused(t), Dialer: &Dialer{}}).Run(within(t, patience)), Down, "connection refused")
 }
 
 func TestTLS(t *testing.T) {
@@ -260,7 +343,7 @@ func TestTLS(t *testing.T) {
 	}
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
-	expect(t, (&TLS{Address: plain.Listener.Addr().String(), Dialer: &Dialer{}}).Run(within(t, time.Second)), Down, "TLS handshake")
+	expect(t, (&TLS{Address: plain.Listener.Addr().String(), Dialer: &Dialer{}}).Run(within(t, patience)), Down, "TLS handshake")
 }
 
 func TestDNS(t *testing.T) {

@@ -37,7 +37,7 @@ func Names(metrics []telemetry.Metric) map[string]bool {
 	return names
 }
 
-var metricName = regexp.MustCompile(`\bbodega_[a-z_]+\b`)
+var metricName = regexp.MustCompile(`\b(bodega|process|go)_[a-z_]+\b`)
 
 // Exist fails the test for each metric that a file names and that does not exist.
 func Exist(t *testing.T, file string, exists map[string]bool) {
@@ -57,6 +57,12 @@ func Exist(t *testing.T, file string, exists map[string]bool) {
 	}
 }
 
+// What Grafana puts in before it asks: spans of time, and what was chosen.
+var (
+	intervals = strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h", "$__interval", "1m")
+	variable  = regexp.MustCompile(`\$[a-z]+`)
+)
+
 // Dashboard checks that every expression of a Grafana dashboard is PromQL, and
 // that no two panels have one id.
 func Dashboard(t *testing.T, file string) {
@@ -68,10 +74,9 @@ func Dashboard(t *testing.T, file string) {
 	var board struct {
 		UID, Title string
 		Panels     []struct {
-			ID          int
-			Title       string
-			Description string
-			Targets     []struct{ Expr string }
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
 		}
 	}
 	if err := json.Unmarshal(text, &board); err != nil {
@@ -89,8 +94,11 @@ func Dashboard(t *testing.T, file string) {
 			t.Errorf("%s: two panels have the id %d", filepath.Base(file), p.ID)
 		}
 		ids[p.ID] = true
+		if len(p.Targets) == 0 {
+			t.Errorf("%s: panel %q asks for nothing", filepath.Base(file), p.Title)
+		}
 		for i, target := range p.Targets {
-			expr := strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h", "$__interval", "1m").Replace(target.Expr)
+			expr := variable.ReplaceAllString(intervals.Replace(target.Expr), ".*")
 			fmt.Fprintf(&rules, "  - record: panel_%d:target_%d\n    expr: %q\n", p.ID, i, expr)
 		}
 	}

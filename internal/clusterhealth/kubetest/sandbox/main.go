@@ -56,7 +56,7 @@ func run(ctx context.Context) (err error) {
 	}
 	fmt.Fprintln(os.Stderr, "starting etcd, kube-apiserver, kube-controller-manager and kwok ...")
 	cluster, err := kubetest.Start(ctx, kubetest.Options{
-		Controllers: true, Kwok: true, Dir: dir, Logs: map[string]string{"shop": logs}, KubeletPort: 10247,
+		Controllers: true, Kwok: true, Dir: dir, Logs: map[string]string{"shop": logs},
 	})
 	if err != nil {
 		return err
@@ -72,13 +72,15 @@ func run(ctx context.Context) (err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	go func() { _ = server.Serve(web) }() // ends with the command
-	defer server.Close()
+	defer func() { _ = server.Close() }() // it ends with the command
 	if err := populate(ctx, cluster.Client, web.Addr().String()); err != nil {
 		return err
 	}
 
+	fmt.Fprintln(os.Stderr, "building and starting the operator ...")
 	binary := filepath.Join(dir, "bodega-operator")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, filepath.Join(kubetest.Root(), "cmd", "bodega-operator"))
+	build.Dir = kubetest.Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the operator: %w: %s", err, out)
 	}
@@ -87,32 +89,65 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer log.Close()
-	operator := exec.CommandContext(ctx, binary, "run", "--kubeconfig="+cluster.Kubeconfig, "--namespace=default",
-		"--metrics-address=127.0.0.1:18080", "--health-address=127.0.0.1:18081")
+	metrics, err := kubetest.FreeAddress()
+	if err != nil {
+		return err
+	}
+	operator := exec.CommandContext(ctx, binary, "run", "--kubeconfig="+cluster.Kubeconfig,
+		"--metrics-address="+metrics, "--health-address=0")
 	operator.Stdout, operator.Stderr = log, log
 	operator.Cancel = func() error { return operator.Process.Signal(syscall.SIGTERM) }
 	operator.WaitDelay = 10 * time.Second
 	if err := operator.Start(); err != nil {
 		return fmt.Errorf("start the operator: %w", err)
 	}
-	fmt.Printf(`
-The control plane runs. Look around:
+	ended := make(chan error, 1)
+	go func() { ended <- operator.Wait() }()
+	healthy := make(chan error, 1)
+	go func() { healthy <- awaitHealthy(ctx, cluster.Client) }()
+	select {
+	case err = <-ended:
+	case err = <-healthy:
+		if err == nil {
+			fmt.Printf(guide, cluster.Kubeconfig, metrics, dir)
+		}
+		err = errors.Join(err, <-ended)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	text, _ := os.ReadFile(log.Name()) // the folder goes with the command
+	return fmt.Errorf("the operator ended: %w; it said:\n%s", err, text)
+}
+
+const guide = `
+The control plane runs, and the sample spec is healthy. Look around:
 
   export KUBECONFIG=%s
   kubectl get chs
   kubectl get chc -o wide
   kubectl describe chs sandbox
   kubectl label pod -n shop shop-1 pod-container-running-failed.stage.kwok.x-k8s.io=true   # break a pod
-  kubectl delete pod -n shop shop-1                                                       # and another
-  curl -s http://127.0.0.1:18080/metrics | grep ^bodega_
+  kubectl delete pod -n shop shop-1                                                       # and mend it
+  curl -s http://%s/metrics | grep ^bodega_
 
 Logs of every process are in %s. Interrupt to end it all.
-`, cluster.Kubeconfig, dir)
-	err = operator.Wait()
-	if ctx.Err() != nil {
-		return nil
+`
+
+// awaitHealthy waits until the sample spec is, which takes a few seconds.
+func awaitHealthy(ctx context.Context, c client.Client) error {
+	for {
+		var spec health.ClusterHealthSpec
+		err := c.Get(ctx, client.ObjectKey{Name: "sandbox"}, &spec)
+		if err == nil && spec.Status.Overall == health.Success {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return fmt.Errorf("the operator ended: %w; its log is in %s", err, log.Name())
 }
 
 // populate makes a node, two pods and a spec about them.
