@@ -130,6 +130,8 @@ type split struct {
 	// read or placed, and those that a later row of the file overrules.
 	Account   Account
 	Truncated bool
+	// Columns are those of Detail.
+	Columns map[string]string
 	// Note is what a person should know of a truncated file.
 	Note string
 }
@@ -140,12 +142,16 @@ func (s *store) finishSplit(ctx context.Context, f *Feed, sp *split, now time.Ti
 	if err != nil {
 		return err
 	}
+	detail, err := json.Marshal(Detail{Columns: sp.Columns})
+	if err != nil {
+		return fmt.Errorf("encode columns of feed %s: %w", f.ID, err)
+	}
 	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 UPDATE feed SET split_at = $2, rejects_key = $3, truncated = $4, error = $5, rejected = $6,
-  duplicates = $7, rows_read = $8
+  duplicates = $7, rows_read = $8, detail = detail || $9
 WHERE feed_id = $1 AND split_at IS NULL AND status = 'running'`, f.ID, now, sp.RejectsKey, sp.Truncated, sp.Note,
-			sp.Account.Rejected, sp.Account.Duplicates, sp.Account.RowsRead)
+			sp.Account.Rejected, sp.Account.Duplicates, sp.Account.RowsRead, detail)
 		if err != nil {
 			return fmt.Errorf("record split of feed %s: %w", f.ID, err)
 		}

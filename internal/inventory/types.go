@@ -223,6 +223,9 @@ type Detail struct {
 	GTINs []uint64 `json:"gtins,omitempty"`
 	// RemovalsOf is the hold whose removals are carried out.
 	RemovalsOf string `json:"removals_of,omitempty"`
+	// Columns are the file's names of columns, by the names that the stages give
+	// them where the mapping knows several.
+	Columns map[string]string `json:"columns,omitempty"`
 	// Note is a sentence for people: who did what.
 	Note string `json:"note,omitempty"`
 }
