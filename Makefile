@@ -84,11 +84,20 @@ test: postgres browser promtool build ## Run every test that fits in ten warm mi
 	go test $$(scripts/packages.sh plain)
 	$(call say,test the console's parts)
 	cd console && npm test
+	$(call say,walk the console in a browser on demo data)
+	cd console && npm run e2e
 
 .PHONY: test-faults
-test-faults: postgres build ## Kill the server at every durable write and at seeded moments: long.
+test-faults: postgres console ## Kill the server at every durable write and at seeded moments: long.
 	$(call say,kill PostgreSQL, its parent and transactions in flight)
 	go test -timeout 30m -count 1 ./internal/platform/pg/...
+	$(call say,build the server with crash points)
+	mkdir -p bin/faults
+	go build -tags faults -o bin/faults/ ./cmd/bodega
+	$(call say,kill the server before and after each of its durable writes and at seeded moments; take database and disk away: about ten minutes)
+	BODEGA_BIN=$(CURDIR)/bin/faults/bodega go test -tags faults -timeout 30m -count 1 -parallel 6 ./test/faults
+	$(call say,record the histories of feeds in a real Temporal server)
+	go test -tags faults -timeout 30m -count 1 -run TestHistories ./cmd/bodega
 
 ## Check
 

@@ -30,5 +30,5 @@ func (c *counter) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFrom
 // none starts nothing: the measurement runs the feed itself.
 type none struct{}
 
-func (none) StartFeed(context.Context, inventory.FeedID) (bool, error) { return true, nil }
-func (none) CancelFeed(context.Context, inventory.FeedID) error        { return nil }
+func (none) StartFeed(context.Context, inventory.FeedID) (bool, error)  { return true, nil }
+func (none) CancelFeed(context.Context, inventory.FeedID) (bool, error) { return false, nil }

@@ -304,7 +304,7 @@ func (c *FeedCheckCmd) check(ctx context.Context, t *term.Terminal, in io.Reader
 			problems = problems[:0]
 			_, problems, _ = normalize.Row(&row, &rules, problems)
 			for i := range problems {
-				if p := &problems[i]; p.Rule != normalize.NoItemID && (!unpriced || p.Rule != normalize.BadPrice && p.Rule != normalize.BadSalePrice && p.Rule != normalize.BadUnitPrice) {
+				if p := &problems[i]; p.Rule != normalize.NoItemID {
 					listed.normalized(p)
 				}
 			}
@@ -467,7 +467,7 @@ func (c *FeedCheckCmd) suggest(r *feedCheckReport, m feed.Mapping, fields map[fe
 		say("The rows name no store: the feed must be handed in for one store (here --store), or a column be mapped to store_id.")
 	}
 	if unpriced && (fields[feed.Price] || fields[feed.SalePrice]) {
-		say("Neither the rows nor the mapping name a currency, so prices were not checked: add fields: {currency: {constant: EUR}} to the mapping, or pass --currency.")
+		say("Neither the rows nor the mapping name a currency, so prices were only checked to be numbers: add fields: {currency: {constant: EUR}} to the mapping, or pass --currency.")
 	}
 	if r.detected.Guessed {
 		say("The encoding %s was guessed from letter frequencies: look at the samples, and state it in the mapping (format: {encoding: %s}).", r.Encoding, r.Encoding)

@@ -111,15 +111,15 @@ func (t *TemporalStarter) StartFeed(ctx context.Context, id FeedID) (started boo
 }
 
 // CancelFeed implements Starter.
-func (t *TemporalStarter) CancelFeed(ctx context.Context, id FeedID) error {
+func (t *TemporalStarter) CancelFeed(ctx context.Context, id FeedID) (running bool, err error) {
 	in, err := tenant.From(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = t.Client.CancelWorkflow(ctx, workflowID(in, id), "")
 	var gone *serviceerror.NotFound
 	if errors.As(err, &gone) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }

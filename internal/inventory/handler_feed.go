@@ -237,7 +237,7 @@ func (h *Handlers) CancelFeed(ctx context.Context, req *inventoryv1.CancelFeedRe
 	if _, err := h.service.feedWithStores(ctx, id); err != nil {
 		return nil, err
 	}
-	if err := h.service.deps.Starter.CancelFeed(ctx, id); err != nil {
+	if err := h.service.cancel(ctx, id); err != nil {
 		return nil, err
 	}
 	f, err := h.service.feedWithStores(ctx, id)

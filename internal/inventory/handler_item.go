@@ -168,13 +168,16 @@ func (h *Handlers) DecideHolds(ctx context.Context, req *inventoryv1.DecideHolds
 		if len(choices) == 0 {
 			return out, nil
 		}
-		decided, left, err := h.service.decide(ctx, scope, choices, status, callerName(ctx))
+		d, err := h.service.decide(ctx, scope, choices, status, callerName(ctx))
 		if err != nil {
 			return nil, err
 		}
-		out.Decided += decided
-		out.Skipped = append(out.Skipped, mapOut(left, skippedOut)...)
-		if req.GetFeedId() == "" || decided == 0 || len(choices) < holdsPerDecision {
+		out.Decided += d.Decided
+		out.Skipped = append(out.Skipped, mapOut(d.Left, skippedOut)...)
+		for _, id := range d.Feeds {
+			out.FeedIds = append(out.FeedIds, string(id))
+		}
+		if req.GetFeedId() == "" || d.Decided == 0 || len(choices) < holdsPerDecision {
 			return out, nil
 		}
 	}

@@ -71,8 +71,8 @@ func (b *faultyBucket) failOn(f func(key string) error) {
 // manual stores what should be started; the test runs it when it wants.
 type manual struct{ w *world }
 
-func (m manual) StartFeed(context.Context, FeedID) (bool, error) { return true, nil }
-func (m manual) CancelFeed(context.Context, FeedID) error        { return nil }
+func (m manual) StartFeed(context.Context, FeedID) (bool, error)  { return true, nil }
+func (m manual) CancelFeed(context.Context, FeedID) (bool, error) { return false, nil }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()

@@ -88,12 +88,17 @@ func (s *Service) takeIn(ctx context.Context, sub Submission, body io.Reader) (R
 		ID: id, Merchant: sub.Merchant, Store: sub.Store, Region: sub.Region, Kind: sub.Kind, Cause: sub.Cause, Status: Queued,
 		FileName: sub.FileName, SizeBytes: size, SHA256: hex.EncodeToString(digest.h.Sum(nil)), RawKey: rawKey,
 		MappingName: mapping.Name, MappingVersion: mapping.Version, SourceTime: sub.SourceTime, SubmittedAt: now,
-		SubmittedBy: sub.By, IdempotencyKey: sub.IdempotencyKey,
+		SubmittedBy: sub.By, IdempotencyKey: sub.IdempotencyKey, Detail: Detail{ChunkRows: s.cfg.ChunkRows},
 	}
 	if f.SourceTime.IsZero() {
 		f.SourceTime = now
 	}
 	same, err := s.record(ctx, f, sub.SourceTime)
+	if errors.Is(err, pg.ErrAmbiguousCommit) {
+		// The feed may be stored: its bytes stay, and the sweep starts it. The
+		// sender gets no id and sends it again, which then is the same feed.
+		return Receipt{}, fmt.Errorf("store feed %s: %w", id, err)
+	}
 	if err != nil {
 		return Receipt{}, drop(err)
 	}

@@ -154,15 +154,15 @@ func TestTooManyRemovalsWaitForAPerson(t *testing.T) {
 	if len(holds) != 1 || !holds[0].ofRemovals() || holds[0].Removals != 40 {
 		t.Fatalf("holds %+v", holds)
 	}
-	decided, left, err := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:ops@example.com")
-	if err != nil || decided != 1 || len(left) != 0 {
-		t.Fatalf("decided %d, left %v, error %v", decided, left, err)
+	d, err := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:ops@example.com")
+	if err != nil || d.Decided != 1 || len(d.Left) != 0 || len(d.Feeds) != 1 {
+		t.Fatalf("decided %+v, error %v", d, err)
 	}
 	w.drain()
 	if n := len(w.menu("1")); n != 60 {
 		t.Fatalf("menu has %d items after the approval", n)
 	}
-	if _, left, _ := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:b@example.com"); len(left) != 1 {
+	if d, _ := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:b@example.com"); len(d.Left) != 1 {
 		t.Fatal("a hold was decided twice")
 	}
 }
@@ -346,11 +346,11 @@ func TestApproveIsCompareAndSetAndCanBeTakenBack(t *testing.T) {
 	w.send(submission{}, rows("00001,Item 1,300.00,Shelf 1", "00002,Item 2,3.00,Shelf 2"))
 	h := w.holds()[0]
 	seen := int64(29999)
-	if n, left, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: &seen}}, guard.Approved, "a"); err != nil || n != 0 || len(left) != 1 {
-		t.Fatalf("approving another value than the held one: %d, %v, %v", n, left, err)
+	if d, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: &seen}}, guard.Approved, "a"); err != nil || d.Decided != 0 || len(d.Left) != 1 {
+		t.Fatalf("approving another value than the held one: %+v, %v", d, err)
 	}
-	if n, left, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: h.After}}, guard.Approved, "a"); err != nil || n != 1 {
-		t.Fatalf("approve: %d, %v, %v", n, left, err)
+	if d, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: h.After}}, guard.Approved, "a"); err != nil || d.Decided != 1 {
+		t.Fatalf("approve: %+v, %v", d, err)
 	}
 	w.drain()
 	if got := w.menu("1")["00001"]; got != 30000 {
@@ -374,8 +374,8 @@ func TestDiscardedValueStaysDiscarded(t *testing.T) {
 	bad := rows("00001,Item 1,300.00,Shelf 1", "00002,Item 2,3.00,Shelf 2")
 	w.send(submission{}, bad)
 	h := w.holds()[0]
-	if n, left, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID}}, guard.Discarded, "a"); err != nil || n != 1 {
-		t.Fatalf("discard: %d, %v, %v", n, left, err)
+	if d, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID}}, guard.Discarded, "a"); err != nil || d.Decided != 1 {
+		t.Fatalf("discard: %+v, %v", d, err)
 	}
 	w.send(submission{At: w.now()}, bad)
 	if holds := w.holds(); len(holds) != 0 {
@@ -669,20 +669,20 @@ func TestWhatNothingRefersToIsDeletedAWhileLater(t *testing.T) {
 		}
 	}
 	first := w.send(submission{}, file(1, 120, "2.00"))
-	parts, err := w.service.partOf(w.ctx, &first, "1")
+	part, err := w.service.store.feedStore(w.ctx, first.ID, "1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := menuKey()
 	w.send(submission{}, file(1, 120, "2.10"))
 	expire()
-	if !exists(old) || !exists(parts.SegmentKey) {
+	if !exists(old) || !exists(part.SegmentKey) {
 		t.Fatal("what a reader may still be at is gone at once")
 	}
 	w.pass(2 * replacedFor)
 	expire()
 	expire() // a second time finds nothing to do
-	if exists(old) || exists(parts.SegmentKey) {
+	if exists(old) || exists(part.SegmentKey) {
 		t.Fatal("a menu that was replaced, or the segment of a feed that has ended, is still there")
 	}
 	if got := w.menu("1"); len(got) != 120 || !exists(first.RawKey) {

@@ -111,6 +111,16 @@ func (s *Service) readMenu(ctx context.Context, st *Store) (*menu.Tree, error) {
 	return t, nil
 }
 
+// publishBehind publishes a store whose menu lacks what was written to it: a
+// step that was cut off after its last write is not done before.
+func (s *Service) publishBehind(ctx context.Context, key StoreKey) error {
+	behind, err := s.store.menuBehind(ctx, key)
+	if err != nil || !behind {
+		return err
+	}
+	return s.publish(ctx, key)
+}
+
 // publishChanged publishes the stores that changed outside a feed.
 func (s *Service) publishChanged(ctx context.Context) error {
 	keys, err := s.store.unpublished(ctx, 100)

@@ -33,9 +33,12 @@ func (s *Service) runStore(ctx context.Context, id FeedID, storeID string, beat 
 		return err
 	}
 	u := &unit{Feed: &f, Token: attempt()}
-	part, err := s.partOf(ctx, &f, storeID)
-	if err != nil || part.Finished {
+	part, err := s.store.feedStore(ctx, id, storeID)
+	if err != nil {
 		return err
+	}
+	if part.Finished {
+		return s.publishBehind(ctx, part.Key)
 	}
 	got, err := s.store.takeFence(ctx, part.Key, id, u.Token)
 	if err != nil {
@@ -43,6 +46,23 @@ func (s *Service) runStore(ctx context.Context, id FeedID, storeID string, beat 
 	}
 	if !got {
 		return fmt.Errorf("feed %s in store %s: %w", id, part.Key, errFenceBusy)
+	}
+	// Whoever held the fence until now may have come further than what was read
+	// before, and the unit may have ended.
+	if f, err = s.store.feed(ctx, id); err != nil {
+		return err
+	}
+	if f.Status.Final() {
+		return s.store.releaseFence(ctx, part.Key, u.Token)
+	}
+	if part, err = s.store.feedStore(ctx, id, storeID); err != nil {
+		return err
+	}
+	if part.Finished {
+		if err := s.store.releaseFence(ctx, part.Key, u.Token); err != nil {
+			return err
+		}
+		return s.publishBehind(ctx, part.Key)
 	}
 	if u.Store, err = s.store.storeByKey(ctx, part.Key); err != nil {
 		return err
@@ -64,23 +84,6 @@ func (s *Service) runStore(ctx context.Context, id FeedID, storeID string, beat 
 		return err
 	}
 	return s.publish(ctx, part.Key)
-}
-
-func (s *Service) partOf(ctx context.Context, f *Feed, storeID string) (FeedStore, error) {
-	pool, err := s.store.pool(ctx)
-	if err != nil {
-		return FeedStore{}, err
-	}
-	parts, err := s.store.feedStores(ctx, pool, f.ID)
-	if err != nil {
-		return FeedStore{}, err
-	}
-	for _, p := range parts {
-		if p.Key.Store == storeID {
-			return p, nil
-		}
-	}
-	return FeedStore{}, fmt.Errorf("feed %s has no part for store %s: %w", f.ID, storeID, ErrStoreUnknown)
 }
 
 // movesWatermark says that the feed is the newest word on every item of its
@@ -281,7 +284,7 @@ func (s *Service) delistAll(ctx context.Context, u *unit, listKey string, first 
 		return fmt.Errorf("decode removals of store %s: %w", u.Store.Key, err)
 	}
 	for k := first; len(absent) > 0; k++ {
-		n := min(len(absent), s.cfg.ChunkRows)
+		n := min(len(absent), s.chunkRows(u.Feed))
 		ids := absent[:n]
 		absent = absent[n:]
 		if done[k] {
@@ -293,6 +296,14 @@ func (s *Service) delistAll(ctx context.Context, u *unit, listKey string, first 
 		}
 	}
 	return nil
+}
+
+// chunkRows is the size of a unit's chunks that no segment has laid down.
+func (s *Service) chunkRows(f *Feed) int {
+	if n := f.Detail.ChunkRows; n > 0 {
+		return n
+	}
+	return s.cfg.ChunkRows
 }
 
 // runKept judges a store's kept rows again because of something that they
@@ -319,7 +330,7 @@ func (s *Service) runKept(ctx context.Context, u *unit, done map[int]bool, beat 
 		ids := f.Detail.Items
 		if len(ids) == 0 {
 			var err error
-			if ids, err = s.store.itemIDsAfter(ctx, u.Store.Key, gtinTexts(f.Detail.GTINs), after, s.cfg.ChunkRows); err != nil {
+			if ids, err = s.store.itemIDsAfter(ctx, u.Store.Key, gtinTexts(f.Detail.GTINs), after, s.chunkRows(f)); err != nil {
 				return err
 			}
 		}
@@ -429,6 +440,7 @@ func (s *Service) enqueueAs(ctx context.Context, tx pgx.Tx, f *Feed, cause Cause
 	now := s.now()
 	f.ID, f.Merchant, f.Cause, f.Status, f.Detail = id, merchant, cause, Queued, detail
 	f.SubmittedAt, f.SplitAt, f.SubmittedBy = now, now, by
+	f.Detail.ChunkRows = s.cfg.ChunkRows
 	if len(parts) == 1 {
 		f.Store = parts[0].Key.Store
 	}
@@ -444,6 +456,19 @@ func (s *Service) start(ctx context.Context, id FeedID) {
 	if _, err := s.deps.Starter.StartFeed(ctx, id); err != nil && !errors.Is(err, context.Canceled) {
 		s.deps.Logger.WarnContext(ctx, "start feed later", "feed_id", string(id), "error", err.Error())
 	}
+}
+
+// canceled is what a feed says that a person ended.
+const canceled = "canceled; the stores that were done by then stay as they are"
+
+// cancel asks a unit of work to end. One whose workflow never started ends at
+// once, or the sweep would start it all the same.
+func (s *Service) cancel(ctx context.Context, id FeedID) error {
+	running, err := s.deps.Starter.CancelFeed(ctx, id)
+	if err != nil || running {
+		return err
+	}
+	return s.finish(ctx, id, Canceled, canceled)
 }
 
 // sweep starts what was stored and never started, in the tenant of ctx.

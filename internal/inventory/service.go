@@ -35,8 +35,9 @@ type Starter interface {
 	// StartFeed starts the workflow of a feed of the tenant in ctx, and does
 	// nothing where it runs or has ended already: then started is false.
 	StartFeed(ctx context.Context, id FeedID) (started bool, err error)
-	// CancelFeed asks the workflow of a feed to end.
-	CancelFeed(ctx context.Context, id FeedID) error
+	// CancelFeed asks the workflow of a feed to end; running is false where it
+	// was not started yet or has ended.
+	CancelFeed(ctx context.Context, id FeedID) (running bool, err error)
 }
 
 // Service is the inventory: handlers, activities and loops share it.

@@ -311,7 +311,7 @@ func (p *put) Close() error {
 
 func (p *put) abandon() error {
 	err := p.pipe.CloseWithError(errAbandoned)
-	<-p.done
+	<-p.done //nolint:errcheck // that it was given up is no news
 	return err
 }
 

@@ -184,13 +184,34 @@ SELECT fs.merchant_id, fs.store_id, coalesce(s.name, ''), fs.segment_key, fs.row
 FROM feed_store fs
 LEFT JOIN store s ON s.merchant_id = fs.merchant_id AND s.store_id = fs.store_id
 LEFT JOIN feed_chunk c ON c.feed_id = fs.feed_id AND c.store_id = fs.store_id
-WHERE fs.feed_id = $1
+WHERE fs.feed_id = $1 AND ($2 = '' OR fs.store_id = $2)
 GROUP BY fs.feed_id, fs.merchant_id, fs.store_id, s.name
 ORDER BY fs.store_id`
 
+// feedStore reads a feed's part for one store.
+func (s *store) feedStore(ctx context.Context, id FeedID, storeID string) (FeedStore, error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return FeedStore{}, err
+	}
+	parts, err := s.feedStoresOf(ctx, pool, id, storeID)
+	if err != nil {
+		return FeedStore{}, err
+	}
+	if len(parts) == 0 {
+		return FeedStore{}, fmt.Errorf("feed %s has no part for store %s: %w", id, storeID, ErrStoreUnknown)
+	}
+	return parts[0], nil
+}
+
 // feedStores reads a feed's stores, each with what the ledger says of it.
 func (s *store) feedStores(ctx context.Context, q querier, id FeedID) ([]FeedStore, error) {
-	rows, err := q.Query(ctx, feedStores, id)
+	return s.feedStoresOf(ctx, q, id, "")
+}
+
+// feedStoresOf reads one of a feed's stores, or all of them where it names none.
+func (s *store) feedStoresOf(ctx context.Context, q querier, id FeedID, storeID string) ([]FeedStore, error) {
+	rows, err := q.Query(ctx, feedStores, id, storeID)
 	if err != nil {
 		return nil, fmt.Errorf("read stores of feed %s: %w", id, err)
 	}
@@ -267,7 +288,14 @@ UPDATE store SET
   watermark = $3, watermark_feed = $4
 WHERE merchant_id = $1 AND store_id = $2 AND (watermark IS NULL OR watermark <= $3)`
 
-// finishFeed ends a unit of work with the sum of its ledger.
+// A step that was given up may still be at work when its unit ends. Without
+// the fence it changes nothing more, and what it is changing is waited for.
+const releaseFences = `
+UPDATE store_fence SET feed_id = '', token = ''
+WHERE feed_id = $1 AND (merchant_id, store_id) IN (SELECT merchant_id, store_id FROM feed_store WHERE feed_id = $1)`
+
+// finishFeed ends a unit of work with the sum of its ledger, and frees what it
+// holds.
 func (s *store) finishFeed(ctx context.Context, id FeedID, status Status, reason string, now time.Time) (Feed, error) {
 	pool, err := s.pool(ctx)
 	if err != nil {
@@ -279,6 +307,10 @@ func (s *store) finishFeed(ctx context.Context, id FeedID, status Status, reason
 		if f, err = s.feedWhere(ctx, tx, `f.feed_id = $1`, id); err != nil || f.Status.Final() {
 			return err
 		}
+		if _, err := tx.Exec(ctx, releaseFences, id); err != nil {
+			return fmt.Errorf("release fences of feed %s: %w", id, err)
+		}
+		// After the fences, so that the sum has all that was applied.
 		parts, err := s.feedStores(ctx, tx, id)
 		if err != nil {
 			return err
@@ -392,15 +424,17 @@ func (s *store) countOpenFeeds(ctx context.Context) (int64, error) {
 }
 
 // A unit gets the fence of a store when no other holds it and none that was
-// submitted earlier still waits for it: files apply in the order of intake.
+// submitted earlier still waits for it: files apply in the order of intake. One
+// that holds it already takes it again whoever waits, or the two would wait
+// for each other: an upload that began earlier may have ended later.
 const takeFence = `
 UPDATE store_fence SET feed_id = $3, token = $4
 WHERE merchant_id = $1 AND store_id = $2
   AND (feed_id IN ('', $3) OR feed_id IN (SELECT f.feed_id FROM feed f WHERE f.feed_id = store_fence.feed_id AND f.status NOT IN ('queued', 'running')))
-  AND NOT EXISTS (
+  AND (feed_id = $3 OR NOT EXISTS (
     SELECT 1 FROM feed_store fs JOIN feed f ON f.feed_id = fs.feed_id
     WHERE fs.merchant_id = $1 AND fs.store_id = $2 AND fs.finished_at IS NULL
-      AND f.status IN ('queued', 'running') AND fs.feed_id < $3)`
+      AND f.status IN ('queued', 'running') AND fs.feed_id < $3))`
 
 // takeFence makes an attempt the one that applies to a store. False means
 // that another unit of work comes first.
@@ -414,6 +448,19 @@ func (s *store) takeFence(ctx context.Context, key StoreKey, id FeedID, token st
 		return false, fmt.Errorf("take fence of store %s for feed %s: %w", key, id, err)
 	}
 	return tag.RowsAffected() == 1, nil
+}
+
+// releaseFence frees a store's fence where this attempt still holds it.
+func (s *store) releaseFence(ctx context.Context, key StoreKey, token string) error {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := pool.Exec(ctx, `
+UPDATE store_fence SET feed_id = '', token = '' WHERE merchant_id = $1 AND store_id = $2 AND token = $3`, key.Merchant, key.Store, token); err != nil {
+		return fmt.Errorf("release fence of store %s: %w", key, err)
+	}
+	return nil
 }
 
 // lockFence holds the store's fence until the transaction ends, and counts a

@@ -483,6 +483,19 @@ UPDATE store_fence SET published = greatest(published, $3) WHERE merchant_id = $
 	return flipped, err
 }
 
+// menuBehind says that a store's items changed since its menu was made.
+func (s *store) menuBehind(ctx context.Context, key StoreKey) (behind bool, err error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := pool.QueryRow(ctx, `
+SELECT writes > published FROM store_fence WHERE merchant_id = $1 AND store_id = $2`, key.Merchant, key.Store).Scan(&behind); err != nil {
+		return false, fmt.Errorf("compare menu of store %s: %w", key, err)
+	}
+	return behind, nil
+}
+
 // unpublished lists stores whose items changed since their menu was made and
 // that no feed is applying to.
 func (s *store) unpublished(ctx context.Context, limit int) ([]StoreKey, error) {

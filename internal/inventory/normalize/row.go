@@ -16,7 +16,8 @@ type Rules struct {
 	// field in the automatic way.
 	Mapping *feed.Mapping
 	// Currency is the one that the store sells in. A row in another currency is
-	// rejected: nothing here converts.
+	// rejected: nothing here converts. Empty where it is not known: prices then
+	// only have to be numbers.
 	Currency money.Currency
 	// Rounding is for prices finer than the currency's minor unit.
 	Rounding money.Rounding
@@ -187,6 +188,13 @@ func (r *reader) availability(item *Item) {
 	}
 	d, err := money.ParseDecimal(text, r.style(feed.Quantity))
 	if err != nil {
+		// A column named stock counts in some files and says yes or no in others.
+		if word := r.availabilityWord(text); word != Unstated {
+			if item.Availability == Unstated {
+				item.Availability = word
+			}
+			return
+		}
 		r.unreadable(feed.Quantity, Dropped, BadQuantity, err)
 		return
 	}
@@ -419,7 +427,7 @@ func (r *reader) price(f feed.Field, rule Rule, severity Severity) Price {
 		r.problem(f, severity, NegativePrice, "is below zero", "send the price that a customer pays")
 		return Price{}
 	}
-	if p.Rounded {
+	if p.Rounded && r.rules.Currency != "" {
 		r.problem(f, Noted, PriceRounded, "is finer than the currency's smallest unit and was rounded to "+
 			money.Format(p.Minor, r.rules.Currency), "send prices in whole "+r.smallest())
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/bodega-hq/bodega/internal/platform/crash"
 )
 
 // Folder is a bucket in a directory. Put writes a temporary file beside the
@@ -84,6 +86,7 @@ func (f *Folder) Put(ctx context.Context, key string, r io.Reader) (int64, error
 	if err := f.makeDir(dir); err != nil {
 		return n, storageError("make folder of object", key, err)
 	}
+	write := crash.Before("put " + key)
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return n, storageError("name object", key, err)
 	}
@@ -91,6 +94,7 @@ func (f *Folder) Put(ctx context.Context, key string, r io.Reader) (int64, error
 	if err := syncDir(dir); err != nil {
 		return n, storageError("sync folder of object", key, err)
 	}
+	write.After()
 	return n, nil
 }
 
@@ -140,10 +144,12 @@ func (f *Folder) Delete(_ context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	write := crash.Before("delete " + key)
 	// Not os.Remove, which would take an empty folder for the object.
 	if err := syscall.Unlink(path); err != nil && !absent(err) {
 		return storageError("delete object", key, err)
 	}
+	write.After()
 	return nil
 }
 

@@ -207,8 +207,10 @@ func Retryable(kind Kind) bool {
 
 // RetryActivity says whether a durable activity that ended in err is tried
 // again. Errors that nobody sorted are, since most of them are passing faults
-// of a network or a disk; the activity's own policy bounds how often.
+// of a network or a disk; the activity's own policy bounds how often. So is
+// one that was canceled: its worker was stopped, or could not send a
+// heartbeat, and where it is the workflow that was, nobody asks.
 func RetryActivity(err error) bool {
 	kind := KindOf(err)
-	return kind == Internal || Retryable(kind)
+	return kind == Internal || kind == Canceled || Retryable(kind)
 }

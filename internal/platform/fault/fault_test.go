@@ -97,7 +97,7 @@ func TestRetries(t *testing.T) {
 		if got := fault.Retryable(kind); got != retryable[kind] {
 			t.Errorf("Retryable(%s) = %v", kind, got)
 		}
-		want := retryable[kind] || kind == fault.Internal
+		want := retryable[kind] || kind == fault.Internal || kind == fault.Canceled
 		if got := fault.RetryActivity(fmt.Errorf("op: %w", fault.New(kind, "x"))); got != want {
 			t.Errorf("RetryActivity(%s) = %v", kind, got)
 		}

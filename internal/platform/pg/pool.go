@@ -62,9 +62,7 @@ func config(url string, opts Options) (*pgxpool.Config, error) {
 	if len(opts.SearchPath) > 0 {
 		params["search_path"] = searchPath(opts.SearchPath)
 	}
-	if opts.Tracer != nil {
-		cfg.ConnConfig.Tracer = opts.Tracer
-	}
+	cfg.ConnConfig.Tracer = atCrashPoints(opts.Tracer)
 	return cfg, nil
 }
 

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"cmp"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -18,119 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
-
-var update = flag.Bool("update", false, "write the commands into the documentation")
-
-const (
-	cliDocMark = "<!-- made by `go test ./internal/app -run TestTheDocumentationHasTheCommands -update` -->\n"
-	cliDocEnd  = "<!-- end of commands -->"
-)
-
-func TestTheDocumentationHasTheCommands(t *testing.T) {
-	parser, err := kong.New(&commands{}, kong.Name("bodega"), kong.DefaultEnvars("BODEGA"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source := readSource(t)
-	var b strings.Builder
-	for _, leaf := range parser.Model.Leaves(true) {
-		describeCommand(&b, leaf, source)
-	}
-
-	path := filepath.Join("..", "..", "docs", "cli.md")
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(content), cliDocMark)
-	_, tail, ok2 := strings.Cut(rest, cliDocEnd)
-	if !ok || !ok2 {
-		t.Fatal("docs/cli.md has no place for the commands")
-	}
-	want := head + cliDocMark + b.String() + "\n" + cliDocEnd + tail
-	if want == string(content) {
-		return
-	}
-	if !*update {
-		t.Fatal("the commands in docs/cli.md are not the ones of the program; run this test with -update")
-	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// everywhere are flags that the head of the document explains once.
-var everywhere = []string{"help", "output", "server", "token", "tenant", "ca-cert"}
-
-func describeCommand(b *strings.Builder, leaf *kong.Node, source *source) {
-	fmt.Fprintf(b, "\n### %s\n\n%s\n\n```\n%s", strings.TrimPrefix(leaf.FullPath(), "bodega "), leaf.Help, leaf.FullPath())
-	var flags []*kong.Flag
-	remote := false
-	for _, f := range leaf.Flags {
-		remote = remote || f.Name == "server"
-		if f.Hidden || slices.Contains(everywhere, f.Name) {
-			continue
-		}
-		flags = append(flags, f)
-		if f.Required && len(f.Xor) == 0 {
-			fmt.Fprintf(b, " --%s %s", f.Name, cmp.Or(f.PlaceHolder, strings.ToUpper(f.Name)))
-		}
-	}
-	if slices.ContainsFunc(flags, func(f *kong.Flag) bool { return !f.Required || len(f.Xor) > 0 }) {
-		b.WriteString(" [flags]")
-	}
-	for _, p := range leaf.Positional {
-		b.WriteString(" " + p.Summary())
-	}
-	b.WriteString("\n```\n")
-	if leaf.Detail != "" {
-		// Its examples are indented by two, Markdown's by four.
-		fmt.Fprintf(b, "\n%s\n", strings.ReplaceAll(leaf.Detail, "\n  ", "\n    "))
-	}
-	if remote {
-		b.WriteString("\nTalks to a server.\n")
-	}
-	if leaf.Name != "serve" && hasSettings(leaf) {
-		b.WriteString("\nTakes the flags of [serve](#serve).\n")
-		flags = nil
-	}
-	if len(flags) > 0 {
-		b.WriteString("\n| flag | default | |\n|---|---|---|\n")
-	}
-	for _, f := range flags {
-		standard := ""
-		switch {
-		case f.Required && len(f.Xor) > 0:
-			standard = "one of these is required"
-		case f.Required:
-			standard = "required"
-		case f.HasDefault && f.Default != "":
-			standard = "`" + f.Default + "`"
-		}
-		name := "`--" + f.Name + "`"
-		if f.Short != 0 {
-			name = "`-" + string(f.Short) + "`, " + name
-		}
-		fmt.Fprintf(b, "| %s | %s | %s |\n", name, standard, cell(f.Help))
-	}
-	for _, shape := range source.prints(reflect.TypeOf(leaf.Target.Addr().Interface()).Elem().Name()) {
-		fmt.Fprintf(b, "\n```text\n%s\n```\n", shape)
-	}
-}
-
-// hasSettings tells of commands that take all that a server is configured by.
-func hasSettings(leaf *kong.Node) bool {
-	_, ok := leaf.Target.Type().FieldByName("Settings")
-	return ok
-}
-
-// cell is text that does not end a table's cell.
-func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
-}
 
 // source is this package as the compiler sees it, from which the shapes of
 // what commands print are read.
@@ -333,15 +219,13 @@ func (s *source) fields(b *strings.Builder, u *types.Struct, indent string) {
 		f, tag := u.Field(i), reflect.StructTag(u.Tag(i))
 		_, isPointer := f.Type().(*types.Pointer)
 		name, options, _ := strings.Cut(tag.Get("json"), ",")
-		optional, null := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero"), isPointer
+		optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
 		if wire := tag.Get("protobuf"); wire != "" {
 			for part := range strings.SplitSeq(wire, ",") {
 				if n, ok := strings.CutPrefix(part, "name="); ok {
 					name = n
 				}
 			}
-			// A field of a message that is not set is left out.
-			optional, null = isPointer, false
 		} else if f.Anonymous() && name == "" {
 			if inner, ok := f.Type().Underlying().(*types.Struct); ok {
 				s.fields(b, inner, indent)
@@ -355,10 +239,10 @@ func (s *source) fields(b *strings.Builder, u *types.Struct, indent string) {
 			name = f.Name()
 		}
 		mark, suffix := "", ""
-		if optional {
-			mark, null = "?", false
-		}
-		if null {
+		switch {
+		case optional:
+			mark = "?"
+		case isPointer:
 			suffix = " or null"
 		}
 		fmt.Fprintf(b, "%s%q%s: %s%s\n", indent, name, mark, s.shape(f.Type(), indent), suffix)

@@ -1,0 +1,9 @@
+//go:build !faults
+
+package crash
+
+// Before is called when all of a write is ready and nothing of it can be seen.
+func Before(string) Write { return Write{} }
+
+// After is called when the write is durable.
+func (Write) After() {}
