@@ -431,17 +431,6 @@ type feedCheckList struct {
 	columns func() []feed.ColumnUse
 }
 
-// name is how the file itself calls the column of a field. Where
-// several feed the field it is the first of them in the file.
-func (l *feedCheckList) name(f feed.Field, otherwise string) string {
-	for _, use := range l.columns() {
-		if slices.Contains(use.Fields, f) && use.Name != "" {
-			return use.Name
-		}
-	}
-	return otherwise
-}
-
 func (l *feedCheckList) add(p feedCheckProblem) {
 	l.report.ProblemCounts[p.Reason]++
 	if len(l.report.Problems) < l.most {
@@ -450,13 +439,17 @@ func (l *feedCheckList) add(p feedCheckProblem) {
 }
 
 func (l *feedCheckList) refused(e *feed.RowError) {
-	l.add(feedCheckProblem{e.Row, e.Line, e.Column, "rejected", string(e.Reason), e.Detail})
+	column := e.Column
+	if column == e.Field.String() {
+		column = cmp.Or(feed.ColumnOf(l.columns(), e.Field), column)
+	}
+	l.add(feedCheckProblem{e.Row, e.Line, column, "rejected", string(e.Reason), e.Detail})
 }
 
 func (l *feedCheckList) normalized(p *normalize.Problem) {
 	column := p.Column
 	if len(l.report.Problems) < l.most {
-		column = l.name(p.Field, column)
+		column = cmp.Or(feed.ColumnOf(l.columns(), p.Field), column)
 	}
 	l.add(feedCheckProblem{p.Row, p.Line, column, p.Severity.String(), string(p.Rule), fmt.Sprintf("%q %s; %s", p.Value, p.Reason, p.Fix)})
 }

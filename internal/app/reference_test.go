@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -44,25 +45,11 @@ With ` + "`-o json`" + ` a command prints one JSON value on standard output, and
 errors on standard error. Amounts are whole minor units, times are RFC 3339,
 64-bit integers are numbers. Lists are whole: the command turns the pages.
 
-| command | value |
-|---|---|
-| ` + "`feed submit`, `feed show`, `feed cancel`" + ` | object: feed_id, status (queued, running, done, failed, canceled), rows_read, applied, unchanged, stale, held, rejected, duplicates, removed, removals_held, duration_ms, merchant_id, store_id, kind, truncated, error. rows_read = applied + unchanged + stale + held + rejected + duplicates |
-| ` + "`feed list`" + ` | list of the same objects, the newest first |
-| ` + "`feed rejects`" + ` | list of {row, store_id, item_id, column, value, reason, fix} |
-| ` + "`feed check`" + ` | object: file, readable, format, encoding, compression, mapping {name, version, proposed}, columns [{name, field, sample}], rows, items, stores, problems [{row, line, column, severity, reason, detail}], problem_counts, suggestions, error {reason, after_row, detail} |
-| ` + "`item why`" + ` | object: merchant_id, store_id, item_id, name, shown, hidden_reason, price_minor (null where none is known), currency, hold_id, stages [{stage, verdict, rule, detail, fix, feed_id, row, at}] |
-| ` + "`hold list`" + ` | list of {hold_id, merchant_id, store_id, item_id (empty for removals), guard, before_minor, after_minor, currency, feed_id, state, removals, detail} |
-| ` + "`hold approve`, `hold discard`" + ` | object: decided, skipped [{hold_id, reason}], feed_ids (what carried removals out) |
-| ` + "`merchant create`" + ` | object: merchant_id, name, currency, store_count, mapping_name |
-| ` + "`store create`" + ` | object: merchant_id, store_id, name, region, settings, items, shown, hidden, held, menu_version, … |
-| ` + "`mapping apply`" + ` | object: name, version |
-| ` + "`catalog load`" + ` | object: rows_read, loaded, unchanged, rejected, problems [{row, column, reason}], feed_id |
-| ` + "`user create`" + ` | object: email, name, role, merchant_id, password (where one was drawn) |
-| ` + "`token create`" + ` | object: token_id, name, role, merchant_id, secret |
-| ` + "`config check`" + ` | object: valid |
-| ` + "`config diff`" + ` | list of {name, default, value} |
-| ` + "`migrate`" + ` | list of {schema, name, applied_at} |
-| ` + "`version`" + ` | object: version, revision, go_version |
+Below each command stands the shape of its value, with the type of each field; one
+with a ? is left out where it would be empty. Of a feed, status is queued, running,
+done, failed or canceled, and rows_read is always the sum of applied, unchanged,
+stale, held, rejected and duplicates. A hold of removals has no item_id and no
+prices, but counts its removals.
 
 ## Commands
 `
@@ -74,8 +61,12 @@ var shared = []string{"server", "token", "tenant", "ca-cert"}
 func TestReference(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(referenceHead)
+	source := readSource(t)
 	for _, leaf := range commandModel(t).Leaves(true) {
 		reference(&b, leaf)
+		for _, shape := range source.prints(reflect.TypeOf(leaf.Target.Addr().Interface()).Elem().Name()) {
+			fmt.Fprintf(&b, "\n```text\n%s\n```\n", shape)
+		}
 	}
 	path := filepath.Join("..", "..", "docs", "cli.md")
 	if *update {

@@ -145,6 +145,15 @@ func (h *Handlers) DecideHolds(ctx context.Context, req *inventoryv1.DecideHolds
 	if (len(req.GetHolds()) == 0) == (req.GetFeedId() == "") {
 		return nil, fault.New(fault.Invalid, "name holds or a feed, one of them")
 	}
+	if id := FeedID(req.GetFeedId()); id != "" {
+		f, err := h.service.store.feed(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if err := auth.MayMerchant(ctx, f.Merchant); err != nil {
+			return nil, ErrFeedUnknown
+		}
+	}
 	status := guard.Approved
 	if req.GetDecision() == inventoryv1.Decision_DECISION_DISCARD {
 		status = guard.Discarded

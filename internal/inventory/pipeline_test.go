@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -84,6 +85,25 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	_, err = w.submit(submission{Key: "k1"}, file(1, 3, "1.20"))
 	wantKind(t, err, fault.AlreadyExists)
+}
+
+func TestResendsTakeTheirKeys(t *testing.T) {
+	w := newWorld(t)
+	first := w.send(submission{}, file(1, 3, "1.00"))
+	for _, key := range []string{"k1", "k2", "k1"} {
+		again, err := w.submit(submission{Key: key}, file(1, 3, "1.00"))
+		if err != nil || again.Feed != first.ID || !again.Resend {
+			t.Fatalf("key %s, same content: %+v, error %v", key, again, err)
+		}
+	}
+	_, err := w.submit(submission{Key: "k2"}, file(1, 3, "1.20"))
+	wantKind(t, err, fault.AlreadyExists)
+	// Also after something newer, the key means what was sent under it.
+	w.send(submission{}, file(1, 3, "1.10"))
+	late, err := w.submit(submission{Key: "k1"}, file(1, 3, "1.00"))
+	if err != nil || late.Feed != first.ID {
+		t.Fatalf("key k1 after a newer feed: %+v, error %v", late, err)
+	}
 }
 
 func TestEqualSubmissionsAtOnceAreOne(t *testing.T) {
@@ -267,6 +287,30 @@ func TestDuplicatesAndRejectsAreAccountedFor(t *testing.T) {
 		if r.Row == 0 || r.Column == "" || r.Reason == "" {
 			t.Errorf("a reject without its place or reason: %+v", r)
 		}
+	}
+}
+
+func TestRejectsNameTheColumnsOfTheFile(t *testing.T) {
+	w := newWorld(t)
+	f, err := w.submit(submission{Stores: true}, "SKU,Title,List Price,Branch\n1,One,NaN,1\n2,Two,2.00,ghost\n,Three,3.00,1\n4,Four,4.00,\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(f.Feed)
+	type place struct {
+		Row                        int64
+		Store, Item, Column, Value string
+	}
+	var got []place
+	if err := w.service.eachReject(w.ctx, f.Feed, rejectCursor{}, func(r *Reject, _ rejectCursor) error {
+		got = append(got, place{r.Row, r.Store, r.Item, r.Column, r.Value})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []place{{2, "ghost", "2", "Branch", "ghost"}, {3, "1", "", "SKU", ""}, {4, "", "4", "Branch", ""}, {1, "1", "1", "List Price", "NaN"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("rejects\n%+v, want\n%+v", got, want)
 	}
 }
 

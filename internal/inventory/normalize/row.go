@@ -87,13 +87,14 @@ func (r *reader) unreadable(f feed.Field, s Severity, rule Rule, err error) {
 // About is a problem with one value of a row.
 func About(row *feed.Row, mapping *feed.Mapping, f feed.Field, s Severity, rule Rule, reason, fix string) Problem {
 	return Problem{
-		Row: row.Number, Line: row.Line, Column: columnName(mapping, f), Field: f, Value: clip(row.Values[f]),
+		Row: row.Number, Line: row.Line, Column: ColumnName(mapping, f), Field: f, Value: clip(row.Values[f]),
 		Severity: s, Rule: rule, Reason: reason, Fix: fix,
 	}
 }
 
-// columnName is what the merchant calls the column.
-func columnName(mapping *feed.Mapping, f feed.Field) string {
+// ColumnName is what the merchant calls the column of a field: the first name
+// that the mapping has for it.
+func ColumnName(mapping *feed.Mapping, f feed.Field) string {
 	if mapping != nil && len(mapping.Fields[f].Columns) > 0 {
 		column := mapping.Fields[f].Columns[0]
 		if column.Index > 0 {
