@@ -84,6 +84,8 @@ test: postgres browser promtool build ## Run every test that fits in ten warm mi
 	go test $$(scripts/packages.sh plain)
 	$(call say,test the console's parts)
 	cd console && npm test
+	$(call say,walk the console in a browser on demo data)
+	cd console && npm run e2e
 
 .PHONY: test-faults
 test-faults: postgres console ## Kill the server at every durable write and at seeded moments: long.
@@ -102,7 +104,7 @@ test-faults: postgres console ## Kill the server at every durable write and at s
 .PHONY: lint
 lint: $(GOLANGCI) console/node_modules/.package-lock.json ## Lint Go and TypeScript.
 	$(call say,lint Go)
-	$(GOLANGCI) run ./...
+	$(GOLANGCI) run --allow-parallel-runners ./...
 	$(call say,check the console's types)
 	cd console && npm run typecheck
 
@@ -116,6 +118,7 @@ verify: generate ## Check that generated code is current, the API compatible, th
 	$(call say,check that generated code is current)
 	git diff --exit-code -- gen console/src/gen
 	test -z "$$(git status --porcelain -- gen console/src/gen)"
+	deploy/operator/generate.sh verify
 	$(call say,check the protos and their compatibility with what was released)
 	$(BUF) lint
 	$(BUF) breaking proto --against proto/released.binpb

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { inject } from 'vitest';
 
@@ -10,9 +11,25 @@ mkdirSync(results, { recursive: true });
 
 export const baseUrl = () => inject('baseUrl');
 
+/** The browser that CHROMIUM names, or the first that the PATH has. */
+function executable(): string {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+      try {
+        accessSync(join(folder, name), constants.X_OK);
+        return join(folder, name);
+      } catch {
+        // Not here.
+      }
+    }
+  }
+  throw new Error('There is no Chromium on the PATH: "make browser" installs it, or name one in CHROMIUM.');
+}
+
 export function launch(): Promise<Browser> {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: executable(),
     // The sandbox refuses root; the rest keeps Chromium from calling home.
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
@@ -28,10 +45,10 @@ export interface Visit {
   complaints: string[];
 }
 
-export async function visit(browser: Browser, options: { viewport?: typeof desktop; dark?: boolean } = {}): Promise<Visit> {
+export async function visit(browser: Browser, options: { viewport?: typeof desktop } = {}): Promise<Visit> {
   const context = await browser.newContext({
     viewport: options.viewport ?? desktop,
-    colorScheme: options.dark ? 'dark' : 'light',
+    colorScheme: 'light',
     reducedMotion: 'reduce',
     acceptDownloads: true,
     permissions: ['clipboard-read', 'clipboard-write'],
@@ -40,21 +57,15 @@ export async function visit(browser: Browser, options: { viewport?: typeof deskt
   page.setDefaultTimeout(30_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // Before the sign-in the question who is calling is answered with 401: the browser logs it, and it is as it should be.
-    if (message.type() === 'error' && !message.text().includes('401')) complaints.push(`${message.text()} (${page.url()})`);
+    // The browser logs what a test asks for: who is calling before the sign-in (401), and a network that is gone.
+    if (message.type() === 'error' && !/401|ERR_INTERNET_DISCONNECTED|TypeError: Failed to fetch/.test(message.text())) complaints.push(`${message.text()} (${page.url()})`);
   });
   page.on('pageerror', (error) => complaints.push(`${error.message} (${page.url()})`));
   return { context, page, complaints };
 }
 
-export interface DemoSignIn {
-  email: string;
-  name: string;
-  role: string;
-}
-
 /** Signs in by the demo button of the first person with this role. */
-export async function signInAs(page: Page, role: 'Merchant' | 'Operator' | 'Admin', returnTo = '/today'): Promise<void> {
+export async function signInAs(page: Page, role: 'Merchant' | 'Operator' | 'Support' | 'Admin', returnTo = '/today'): Promise<void> {
   await page.goto(baseUrl() + returnTo);
   await page.waitForURL(/\/sign-in/);
   await page.locator('section[aria-labelledby=demo-heading] button').filter({ hasText: role }).first().click();
@@ -90,10 +101,13 @@ interface AxeResult {
   violations: { id: string; help: string; nodes: { target: string[]; failureSummary: string }[] }[];
 }
 
-/** Everything that axe finds against WCAG 2.2 A and AA and its best practices, one line each. */
-export async function axe(page: Page): Promise<string[]> {
+/** Everything that axe finds against WCAG 2.2 A and AA and its best practices, one line each; by the rules named, or by all. */
+export async function axe(page: Page, rules?: string[]): Promise<string[]> {
   // Evaluated by the debugger rather than added as a script, which the page's policy would refuse.
-  await page.evaluate(axeSource);
-  const found = (await page.evaluate(() => (window as unknown as { axe: { run: (context: Document, options: object) => Promise<unknown> } }).axe.run(document, { resultTypes: ['violations'] }))) as AxeResult;
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axeSource);
+  const found = (await page.evaluate(
+    (only) => (window as unknown as { axe: { run: (context: Document, options: object) => Promise<unknown> } }).axe.run(document, { resultTypes: ['violations'], ...(only ? { runOnly: only } : {}) }),
+    rules,
+  )) as AxeResult;
   return found.violations.flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${violation.help} at ${node.target.join(' ')}: ${node.failureSummary.replace(/\s+/g, ' ')}`));
 }

@@ -26,6 +26,21 @@ function messyFile(store: string): string {
   return '\uFEFF' + rows.join('\r\n') + '\r\n';
 }
 
+/** Drops a file on the page as a person does from their folder. */
+async function drop(page: Page, name: string, content: string): Promise<void> {
+  const data = await page.evaluateHandle(
+    ([file, text]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text!], file!, { type: 'text/csv' }));
+      return transfer;
+    },
+    [name, content],
+  );
+  const zone = page.getByLabel('The file to submit').locator('..');
+  await zone.dispatchEvent('dragover', { dataTransfer: data });
+  await zone.dispatchEvent('drop', { dataTransfer: data });
+}
+
 async function openPalette(page: Page, words: string): Promise<void> {
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: /Find a store/ }).fill(words);
@@ -42,8 +57,17 @@ it("a merchant's day: a messy file becomes a menu, and a hidden item says why", 
   await openPalette(page, 'submit');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Submit a feed' }).waitFor();
-  await page.locator('input[type=file]').setInputFiles({ name: `corner messy ${run}.csv`, mimeType: 'text/csv', buffer: Buffer.from(messyFile(store.storeId)) });
   await page.getByText('Delta', { exact: true }).click();
+  await drop(page, `book ${run}.xlsx`, 'PK\x03\x04 no text at all');
+  await page.getByText('This file cannot be read').waitFor();
+  await page.getByRole('button', { name: 'Submit it all the same' }).waitFor();
+  await drop(page, `corner messy ${run}.csv`, messyFile(store.storeId));
+  await page.getByText('404 rows in the file').waitFor();
+  const problems = page.getByRole('grid', { name: 'Problems' });
+  const unreadable = problems.getByRole('row').filter({ hasText: 'ask us' });
+  expect(await unreadable.getByRole('gridcell').allInnerTexts()).toEqual(expect.arrayContaining(['402', 'regular_price']));
+  expect(await problems.getByRole('row').count()).toBe(1 + 3);
+  await page.getByText('2 would be rejected').waitFor();
   await page.screenshot({ path: `${results}day-merchant-file.png` });
   await page.getByRole('button', { name: 'Submit the feed' }).click();
 
@@ -85,6 +109,16 @@ it("an operator's day: what needs a person, the overview, holds decided together
   await page.getByText('Prices and removals held for a person').waitFor();
   await settle(page);
   await page.screenshot({ path: `${results}day-operator-today.png` });
+  const openHolds = async () => Number((await call<{ openTotal?: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal ?? 0);
+  const all = await openHolds();
+  const cutOff = page.getByRole('listitem').filter({ hasText: 'removals of one feed' }).first();
+  const held = Number(/Discard all (\d+)/.exec(await cutOff.innerText())![1]);
+  await cutOff.getByRole('button', { name: /^Discard/ }).click();
+  await page.getByText(`Discarded ${held} holds`).waitFor();
+  expect(await openHolds()).toBe(all - held);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByText(`${held} holds open again`).waitFor();
+  expect(await openHolds()).toBe(all);
 
   await page.getByRole('link', { name: 'Overview' }).click();
   await page.getByRole('img', { name: /^Rows through the pipeline/ }).focus();
@@ -94,7 +128,6 @@ it("an operator's day: what needs a person, the overview, holds decided together
   await page.getByRole('link', { name: 'Holds', exact: true }).click();
   const grid = page.getByRole('grid', { name: 'Holds' });
   await grid.getByRole('row').nth(3).waitFor();
-  const before = Number((await call<{ openTotal: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal);
   await grid.focus();
   for (const key of ['ArrowDown', ' ', 'ArrowDown', ' ', 'ArrowDown', ' ']) await page.keyboard.press(key);
   await page.getByText(/^3 holds in \d/).waitFor();
@@ -104,13 +137,11 @@ it("an operator's day: what needs a person, the overview, holds decided together
   await page.screenshot({ path: `${results}day-operator-selected.png` });
   await page.getByRole('button', { name: 'Discard 3' }).click();
   await page.getByText('Discarded 3 holds').waitFor();
-  const after = Number((await call<{ openTotal?: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal ?? 0);
-  expect(after).toBe(before - 3);
+  expect(await openHolds()).toBe(all - 3);
   await page.screenshot({ path: `${results}day-operator-decided.png` });
   await page.getByRole('button', { name: 'Undo' }).click();
   await page.getByText('3 holds open again').waitFor();
-  const undone = Number((await call<{ openTotal: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal);
-  expect(undone).toBe(before);
+  expect(await openHolds()).toBe(all);
 
   await page.getByRole('button', { name: 'After' }).click();
   await page.waitForURL(/sort=after/);
@@ -118,6 +149,46 @@ it("an operator's day: what needs a person, the overview, holds decided together
   await grid.getByRole('columnheader', { name: 'After' }).waitFor();
   expect(await grid.getByRole('columnheader', { name: 'After' }).getAttribute('aria-sort')).toBe('ascending');
   expect(complaints).toEqual([]);
+  await context.close();
+});
+
+it("a support agent's day: an item found by its name, what may not be done, and a network that fails", async () => {
+  const { page, context, complaints } = await visit(browser);
+  await signInAs(page, 'Support', '/today');
+  expect(await page.getByRole('link', { name: /^Submit/ }).count()).toBe(0);
+  const { items } = await call<{ items: { itemId: string; storeId: string; merchantId: string }[] }>(page, 'inventory.v1.ItemService/SearchItems', { visibility: 'VISIBILITY_HELD', pageSize: 1 });
+  const item = items[0]!;
+  await openPalette(page, item.itemId);
+  await page.getByRole('option').filter({ hasText: /·/ }).first().waitFor();
+  await page.keyboard.press('Enter');
+  await page.getByText('How it came to be so').waitFor();
+  await page.goto(`${baseUrl()}/inventory/items/${item.merchantId}/${item.storeId}/${encodeURIComponent(item.itemId)}`);
+  await page.getByText('A price waits for a person').waitFor();
+  expect(await page.getByRole('button', { name: /^Approve/ }).count()).toBe(0);
+  await page.getByRole('link', { name: 'Holds', exact: true }).click();
+  await page.getByRole('grid', { name: 'Holds' }).getByRole('row').nth(3).waitFor();
+  expect(await page.getByRole('checkbox', { name: 'Select all rows' }).count()).toBe(0);
+
+  // A page that nobody linked to answers in words, and with what to quote.
+  await page.goto(`${baseUrl()}/access?tab=tokens`);
+  const refused = page.getByRole('alert');
+  await refused.getByText('You may not do this').waitFor();
+  await refused.getByRole('button', { name: /Copy request id/ }).click();
+  await page.getByText('Request id copied').waitFor();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^[A-Z0-9]{20,}$/);
+  await page.screenshot({ path: `${results}day-support-refused.png` });
+
+  await page.goto(`${baseUrl()}/inventory/feeds`);
+  await page.getByRole('grid', { name: 'Feeds' }).getByRole('row').nth(2).waitFor();
+  await context.setOffline(true);
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.getByText('The server cannot be reached').first().waitFor();
+  await page.screenshot({ path: `${results}day-support-offline.png` });
+  await context.setOffline(false);
+  await page.getByRole('button', { name: 'Try again' }).first().click();
+  await page.getByRole('img', { name: /^Rows through the pipeline/ }).waitFor();
+  // What was refused was asked for on purpose.
+  expect(complaints.filter((line) => !line.includes('403'))).toEqual([]);
   await context.close();
 });
 
@@ -151,7 +222,7 @@ it("an admin's day: a token made and revoked, the test tenant, light and dark, a
   expect(await page.evaluate(() => [document.documentElement.dataset.mantineColorScheme, document.documentElement.dataset.density])).toEqual(['dark', 'compact']);
 
   await page.getByRole('button', { name: 'Your account and settings' }).click();
-  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL(/\/sign-in/);
   await page.goto(`${baseUrl()}/inventory/holds?decided=yes`);
   await page.waitForURL(/\/sign-in\?return=/);

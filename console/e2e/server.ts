@@ -1,7 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,55 +14,41 @@ declare module 'vitest' {
 
 const binary = fileURLToPath(new URL('../../bin/bodega', import.meta.url));
 
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
-    });
-  });
-}
-
-async function answers(url: string, child: ChildProcess | undefined, said: () => string): Promise<void> {
-  for (;;) {
-    if (child && child.exitCode !== null) throw new Error(`bodega ended with code ${child.exitCode} before it answered:\n${said()}`);
-    try {
-      const response = await fetch(new URL('/bodega.identity.v1.IdentityService/ListDemoSignIns', url), { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' });
-      if (response.ok && ((await response.json()) as { signIns?: unknown[] }).signIns?.length) return;
-    } catch {
-      // Not up yet.
-    }
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
+// What bodega prints once the demo marketplace is filled.
+const ready = /Bodega is ready, on demo data: (http:\S+)/;
 
 /** Uses the server that BODEGA_URL names, or starts the built bodega on demo data. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.BODEGA_URL;
   if (given) {
-    await answers(given, undefined, () => '');
     project.provide('baseUrl', given.replace(/\/$/, ''));
     return async () => {};
   }
   if (!existsSync(binary)) throw new Error(`There is no ${binary}. Build it, or name a running server in BODEGA_URL.`);
   const dataDir = await mkdtemp(join(tmpdir(), 'bodega-e2e-'));
-  const port = await freePort();
-  const baseUrl = `http://127.0.0.1:${port}`;
-  let log = '';
-  const child = spawn(binary, ['serve', '--demo', '--data-dir', dataDir, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
-      log = (log + chunk.toString()).slice(-8000);
-    });
-  }
-  await answers(baseUrl, child, () => log);
-  project.provide('baseUrl', baseUrl);
-  return async () => {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+  const child = spawn(binary, ['serve', '--demo', '--data-dir', dataDir, '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const stop = async () => {
     child.kill('SIGTERM');
     await ended;
     await rm(dataDir, { recursive: true, force: true });
   };
+  const baseUrl = await new Promise<string>((resolve, reject) => {
+    let log = '';
+    const hear = (chunk: Buffer) => {
+      // Enough to say why it ended, and never so much that the line is cut.
+      log = (log + chunk.toString()).slice(-20_000);
+      const address = ready.exec(log)?.[1];
+      if (address) resolve(address);
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`bodega ended with code ${code} before it was ready:\n${log}`)));
+  }).catch(async (error: unknown) => {
+    await rm(dataDir, { recursive: true, force: true });
+    throw error;
+  });
+  project.provide('baseUrl', baseUrl);
+  return stop;
 }

@@ -94,6 +94,14 @@ export function routes(backend: Backend) {
         return {
           openHolds: BigInt(holds.length),
           holds: holds.slice(0, 6),
+          heldFeeds: [...new Set(holds.map((hold) => hold.feedId))].slice(0, 8).map((feedId) => {
+            const held = holds.filter((hold) => hold.feedId === feedId);
+            return {
+              feedId, fileName: all.feeds.find((feed) => feed.feedId === feedId)?.fileName ?? '', holds: BigInt(held.length),
+              prices: BigInt(held.filter((hold) => hold.itemId).length), removals: held.reduce((sum, hold) => sum + hold.removals, 0n),
+              stores: BigInt(new Set(held.map((hold) => hold.storeId)).size), guards: [...new Set(held.map((hold) => hold.guard))], typicalRatio: 100, sample: held[0]!,
+            };
+          }),
           lateStores: stores.filter((store) => store.late).map((store) => ({ store, lastFeedAt: store.lastFeedAt, usualIntervalMs: 86_400_000n, lateByMs: 7n * 3600_000n })),
           feedsToSee: see(context, all.feeds).filter((feed) => feed.error || (feed.account?.rejected ?? 0n) > 20n).slice(0, 5),
           emptyingStores: stores.filter((store) => store.items > 0n && store.shown * 2n < store.items),

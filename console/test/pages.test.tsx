@@ -23,13 +23,15 @@ it('sends the token against forged requests with every request after the first',
   expect(tokens.slice(1)).toEqual(tokens.slice(1).map(() => 'csrf-of-the-stand-in'));
 });
 
-it('approves a hold from Today in one click and takes it back in another', async () => {
+it('approves all that a feed had held from Today in one click and takes it back in another', async () => {
   const { world } = open('/today', operator);
-  const hold = world.holds[0]!;
-  fireEvent.click(await screen.findByRole('button', { name: `Approve ${hold.itemName}` }, wait));
-  await waitFor(() => expect(hold.state).toBe('approved'));
+  const held = world.holds.filter((hold) => hold.feedId === world.holds[0]!.feedId && hold.state === 'open');
+  const file = world.feeds.find((feed) => feed.feedId === held[0]!.feedId)!.fileName;
+  const name = held.length === 1 ? `Approve ${held[0]!.itemName}` : `Approve all ${held.length} holds of ${file}`;
+  fireEvent.click(await screen.findByRole('button', { name }, wait));
+  await waitFor(() => expect(held.every((hold) => hold.state === 'approved')).toBe(true), wait);
   fireEvent.click(await screen.findByRole('button', { name: 'Undo' }, wait));
-  await waitFor(() => expect(hold.state).toBe('open'));
+  await waitFor(() => expect(held.every((hold) => hold.state === 'open')).toBe(true), wait);
 });
 
 it('shows a merchant their own rows alone, and nothing that they may not do', async () => {

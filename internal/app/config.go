@@ -75,11 +75,18 @@ func withConfigFile(parser *kong.Kong, args []string) error {
 	}
 	return kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		value, ok := values[flag.Name]
-		if !ok {
+		if !ok || inEnvironment(flag) { // which kong lets a resolver override
 			return nil, nil
 		}
 		return value, nil
 	})).Apply(parser)
+}
+
+func inEnvironment(flag *kong.Flag) bool {
+	return slices.ContainsFunc(flag.Envs, func(name string) bool {
+		_, set := os.LookupEnv(name)
+		return set
+	})
 }
 
 // readConfigFile reads a YAML file of flags by name. Every key has to be a
@@ -176,12 +183,12 @@ func (c *ConfigDiffCmd) Run(t *term.Terminal, parsed *kong.Context) error {
 		if flag.Name == "config" {
 			continue
 		}
-		value := fmt.Sprint(flag.Target.Interface())
+		value := settingText(flag.Target)
 		standard := zeroOf(flag)
 		if flag.HasDefault {
 			standard = kongDefault(flag)
 		}
-		if was := fmt.Sprint(standard.Interface()); was != value {
+		if was := settingText(standard); was != value {
 			diff = append(diff, setting{flag.Name, was, redact(flag.Name, value)})
 		}
 	}

@@ -96,7 +96,8 @@ func (d *database) supervise(ctx context.Context, giveUp context.CancelCauseFunc
 	if d.server == nil {
 		return
 	}
-	for attempt := 1; ; {
+	attempt := 0
+	for {
 		started := time.Now()
 		select {
 		case <-ctx.Done():
@@ -104,30 +105,43 @@ func (d *database) supervise(ctx context.Context, giveUp context.CancelCauseFunc
 		case <-d.server.Done():
 		}
 		if time.Since(started) > time.Minute {
-			attempt = 1
+			attempt = 0
 		}
-		d.logger.ErrorContext(ctx, "PostgreSQL ended by itself and is started again", "error", fmt.Sprint(d.server.Err()), "attempt", attempt)
-		if attempt > restarts || !d.restart(ctx) {
-			giveUp(fmt.Errorf("the embedded PostgreSQL keeps ending: %w", d.server.Err()))
-			return
+		d.logger.ErrorContext(ctx, "PostgreSQL ended by itself and is started again", "error", fmt.Sprint(d.server.Err()))
+		for {
+			if attempt++; attempt > restarts {
+				giveUp(fmt.Errorf("the embedded PostgreSQL keeps ending: %w", d.server.Err()))
+				return
+			}
+			err := d.restart(ctx)
+			if err == nil {
+				break
+			}
+			d.logger.ErrorContext(ctx, "start PostgreSQL again", "error", err.Error(), "attempt", attempt)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Duration(attempt) * time.Second):
+			}
 		}
-		attempt++
 	}
 }
 
-func (d *database) restart(ctx context.Context) bool {
+// errStopping says that the process takes the database down itself.
+var errStopping = errors.New("the process is stopping")
+
+func (d *database) restart(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopping {
-		return false
+		return errStopping
 	}
 	server, err := embedded.Start(ctx, d.config)
 	if err != nil {
-		d.logger.ErrorContext(ctx, "start PostgreSQL again", "error", err.Error())
-		return false
+		return err
 	}
 	d.server = server
-	return true
+	return nil
 }
 
 // migrate brings every schema up to date.

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"fmt"
 	"net/url"
 	"reflect"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -18,6 +20,14 @@ func kongDefault(flag *kong.Flag) reflect.Value {
 }
 
 func zeroOf(flag *kong.Flag) reflect.Value { return reflect.New(flag.Target.Type()).Elem() }
+
+// settingText writes a setting as a flag takes it.
+func settingText(v reflect.Value) string {
+	if list, ok := v.Interface().([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(v.Interface())
+}
 
 // redact hides the password of a database URL.
 func redact(name, value string) string {

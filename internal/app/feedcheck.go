@@ -304,7 +304,7 @@ func (c *FeedCheckCmd) check(ctx context.Context, t *term.Terminal, in io.Reader
 			problems = problems[:0]
 			_, problems, _ = normalize.Row(&row, &rules, problems)
 			for i := range problems {
-				if p := &problems[i]; p.Rule != normalize.NoItemID && (!unpriced || p.Rule != normalize.BadPrice && p.Rule != normalize.BadSalePrice && p.Rule != normalize.BadUnitPrice) {
+				if p := &problems[i]; p.Rule != normalize.NoItemID {
 					listed.normalized(p)
 				}
 			}
@@ -431,17 +431,6 @@ type feedCheckList struct {
 	columns func() []feed.ColumnUse
 }
 
-// name is how the file itself calls the column of a field. Where
-// several feed the field it is the first of them in the file.
-func (l *feedCheckList) name(f feed.Field, otherwise string) string {
-	for _, use := range l.columns() {
-		if slices.Contains(use.Fields, f) && use.Name != "" {
-			return use.Name
-		}
-	}
-	return otherwise
-}
-
 func (l *feedCheckList) add(p feedCheckProblem) {
 	l.report.ProblemCounts[p.Reason]++
 	if len(l.report.Problems) < l.most {
@@ -450,13 +439,17 @@ func (l *feedCheckList) add(p feedCheckProblem) {
 }
 
 func (l *feedCheckList) refused(e *feed.RowError) {
-	l.add(feedCheckProblem{e.Row, e.Line, e.Column, "rejected", string(e.Reason), e.Detail})
+	column := e.Column
+	if column == e.Field.String() {
+		column = cmp.Or(feed.ColumnOf(l.columns(), e.Field), column)
+	}
+	l.add(feedCheckProblem{e.Row, e.Line, column, "rejected", string(e.Reason), e.Detail})
 }
 
 func (l *feedCheckList) normalized(p *normalize.Problem) {
 	column := p.Column
 	if len(l.report.Problems) < l.most {
-		column = l.name(p.Field, column)
+		column = cmp.Or(feed.ColumnOf(l.columns(), p.Field), column)
 	}
 	l.add(feedCheckProblem{p.Row, p.Line, column, p.Severity.String(), string(p.Rule), fmt.Sprintf("%q %s; %s", p.Value, p.Reason, p.Fix)})
 }
@@ -474,7 +467,7 @@ func (c *FeedCheckCmd) suggest(r *feedCheckReport, m feed.Mapping, fields map[fe
 		say("The rows name no store: the feed must be handed in for one store (here --store), or a column be mapped to store_id.")
 	}
 	if unpriced && (fields[feed.Price] || fields[feed.SalePrice]) {
-		say("Neither the rows nor the mapping name a currency, so prices were not checked: add fields: {currency: {constant: EUR}} to the mapping, or pass --currency.")
+		say("Neither the rows nor the mapping name a currency, so prices were only checked to be numbers: add fields: {currency: {constant: EUR}} to the mapping, or pass --currency.")
 	}
 	if r.detected.Guessed {
 		say("The encoding %s was guessed from letter frequencies: look at the samples, and state it in the mapping (format: {encoding: %s}).", r.Encoding, r.Encoding)

@@ -79,8 +79,8 @@ func TestFeedCheckCountsProblems(t *testing.T) {
 		severity string
 		reason   string
 	}{
-		{1, "item_id", "rejected", "duplicate"}, {3, "price", "rejected", "bad_price"}, {3, "gtin", "dropped", "bad_gtin"},
-		{4, "item_id", "rejected", "no_item"}, {5, "", "rejected", "too_few_columns"}, {6, "name", "rejected", "bad_quoting"},
+		{1, "id", "rejected", "duplicate"}, {3, "price", "rejected", "bad_price"}, {3, "gtin", "dropped", "bad_gtin"},
+		{4, "id", "rejected", "no_item"}, {5, "", "rejected", "too_few_columns"}, {6, "name", "rejected", "bad_quoting"},
 		{7, "price", "noted", "price_rounded"},
 	} {
 		if !slices.ContainsFunc(r.Problems, func(q feedCheckProblem) bool {

@@ -166,7 +166,7 @@ func priceText(minor *int64, currency string) string {
 // HoldCmd is `bodega hold`.
 type HoldCmd struct {
 	List    HoldListCmd    `cmd:"" help:"List open holds."`
-	Approve HoldApproveCmd `cmd:"" help:"Let held prices and removals take effect."`
+	Approve HoldApproveCmd `cmd:"" help:"Let held prices and removals take effect, and wait until they have."`
 	Discard HoldDiscardCmd `cmd:"" help:"Refuse held prices and removals for good."`
 	Reopen  HoldReopenCmd  `cmd:"" help:"Take decisions back."`
 }
@@ -266,6 +266,15 @@ func (c *holdChoice) decide(ctx context.Context, t *term.Terminal, d inventoryv1
 	out, err := api.items.DecideHolds(ctx, req)
 	if err != nil {
 		return err
+	}
+	for _, id := range out.GetFeedIds() {
+		f, err := api.awaitFeed(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		if f.GetStatus() != inventoryv1.FeedStatus_FEED_STATUS_DONE {
+			return fmt.Errorf("removals by %s %s: %s", id, feedStatus(f), f.GetError())
+		}
 	}
 	if err := t.Print(message{out}, decisionText(out.GetDecided(), word, out.GetSkipped())); err != nil {
 		return err

@@ -214,8 +214,7 @@ func (c *MappingShowCmd) Run(ctx context.Context, t *term.Terminal) error {
 	if err != nil {
 		return err
 	}
-	shown := map[string]string{"name": out.GetName(), "version": out.GetVersion(), "yaml": string(out.GetYaml())}
-	return t.Print(shown, func(w io.Writer) error {
+	return t.Print(map[string]string{"name": out.GetName(), "version": out.GetVersion(), "yaml": string(out.GetYaml())}, func(w io.Writer) error {
 		_, err := w.Write(out.GetYaml())
 		return err
 	})

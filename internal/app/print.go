@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -45,52 +47,75 @@ func explain(err error) string {
 	return text
 }
 
-// message prints a protobuf message under the names that the API has.
+// message prints a protobuf message for scripts.
 type message struct{ proto.Message }
 
-// MarshalJSON writes the message's fields under their proto names, zero
-// values too, so that a script finds every field. Integers of 64 bits are
-// numbers, as scripts expect, and not the text that protobuf's own JSON makes
-// of them: what is counted here stays far below 2^53.
-func (m message) MarshalJSON() ([]byte, error) {
-	encoded, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(m.Message)
-	if err != nil {
-		return nil, err
+// MarshalJSON writes every field under its name in the proto, in its order:
+// whole numbers of 64 bits as numbers, where protobuf's own JSON quotes them,
+// enumerations as the words that flags take, and what is not set as null.
+func (m message) MarshalJSON() ([]byte, error) { return messageJSON(m.ProtoReflect()) }
+
+func messageJSON(m protoreflect.Message) ([]byte, error) {
+	if m.Descriptor().FullName().Parent() == "google.protobuf" {
+		return protojson.Marshal(m.Interface())
 	}
-	var fields map[string]any
-	if err := json.Unmarshal(encoded, &fields); err != nil {
-		return nil, err
+	out := []byte{'{'}
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		if i > 0 {
+			out = append(out, ',')
+		}
+		value, err := fieldJSON(m, field)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", field.FullName(), err)
+		}
+		out = append(append(strconv.AppendQuote(out, string(field.Name())), ':'), value...)
 	}
-	numbers(m.ProtoReflect().Descriptor(), fields)
-	return json.Marshal(fields)
+	return append(out, '}'), nil
 }
 
-// numbers turns a message's integers of 64 bits from text into numbers.
-func numbers(d protoreflect.MessageDescriptor, fields map[string]any) {
-	for name, value := range fields {
-		f := d.Fields().ByName(protoreflect.Name(name))
-		if f == nil {
-			continue // a well-known type has a form of its own
+func fieldJSON(m protoreflect.Message, field protoreflect.FieldDescriptor) ([]byte, error) {
+	value := m.Get(field)
+	switch {
+	case field.HasPresence() && !m.Has(field):
+		return []byte("null"), nil
+	case field.IsMap():
+		members := map[string]json.RawMessage{}
+		var wrong error
+		value.Map().Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
+			members[key.String()], wrong = valueJSON(field.MapValue(), v)
+			return wrong == nil
+		})
+		if wrong != nil {
+			return nil, wrong
 		}
-		fields[name] = number(f, value)
+		return json.Marshal(members)
+	case field.IsList():
+		list := make([]json.RawMessage, value.List().Len())
+		for i := range list {
+			var err error
+			if list[i], err = valueJSON(field, value.List().Get(i)); err != nil {
+				return nil, err
+			}
+		}
+		return json.Marshal(list)
 	}
+	return valueJSON(field, value)
 }
 
-func number(f protoreflect.FieldDescriptor, value any) any {
-	switch value := value.(type) {
-	case []any:
-		for i := range value {
-			value[i] = number(f, value[i])
+func valueJSON(field protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, error) {
+	switch field.Kind() {
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		return messageJSON(v.Message())
+	case protoreflect.EnumKind:
+		value := field.Enum().Values().ByNumber(v.Enum())
+		if value == nil {
+			return json.Marshal(v.Enum())
 		}
-	case map[string]any:
-		if f.Message() != nil && !f.IsMap() {
-			numbers(f.Message(), value)
-		}
-	case string:
-		switch f.Kind() {
-		case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-			return json.Number(value)
-		}
+		// FEED_STATUS_DONE of FeedStatus is "done".
+		zero := string(field.Enum().Values().ByNumber(0).Name())
+		return json.Marshal(strings.ToLower(strings.TrimPrefix(string(value.Name()), strings.TrimSuffix(zero, "UNSPECIFIED"))))
 	}
-	return value
+	return json.Marshal(v.Interface())
 }

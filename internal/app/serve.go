@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,12 +43,30 @@ func (c *ServeCmd) Run(ctx context.Context, t *term.Terminal, parts *Parts) (err
 	if err != nil {
 		return err
 	}
+	// The address is taken first: one that is in use should not cost a start
+	// and a stop of everything else. Who calls early waits.
+	ln, err := listen(c.Server.Listen)
+	if err != nil {
+		return err
+	}
+	defer ln.Close() // of a server that came to serve it is closed by now
 	p := &process{settings: &c.Settings, parts: parts, logger: logger, metrics: telemetry.NewMetrics(), now: time.Now}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	if err := p.start(ctx); err != nil {
 		return err
 	}
-	return p.serve(ctx, t)
+	return p.serve(ctx, t, ln)
+}
+
+func listen(address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: the address is in use by another program: stop that one, or choose another address with --listen", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return ln, nil
 }
 
 // process is everything that runs.
@@ -232,12 +251,8 @@ func (p *process) expire(ctx context.Context) {
 	}
 }
 
-// serve answers until ctx ends.
-func (p *process) serve(ctx context.Context, t *term.Terminal) error {
-	ln, err := net.Listen("tcp", p.settings.Server.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", p.settings.Server.Listen, err)
-	}
+// serve answers on ln until ctx ends.
+func (p *process) serve(ctx context.Context, t *term.Terminal, ln net.Listener) error {
 	address := ln.Addr().String()
 	authenticators := []auth.Authenticator{p.identity.Authenticator()}
 	secret, localUser, forget, err := localCredential(address)

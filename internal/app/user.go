@@ -28,6 +28,15 @@ type UserCreateCmd struct {
 	Password string `help:"Password of at least 10 characters; without it one is drawn and printed. Better given as BODEGA_PASSWORD, or - to read it from standard input."`
 }
 
+// madeUser is what scripts read of a new user.
+type madeUser struct {
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Merchant string `json:"merchant_id"`
+	Password string `json:"password,omitempty"` // where one was drawn
+}
+
 // Run makes the user.
 func (c *UserCreateCmd) Run(ctx context.Context, t *term.Terminal) error {
 	password, drawn := c.Password, false
@@ -55,12 +64,10 @@ func (c *UserCreateCmd) Run(ctx context.Context, t *term.Terminal) error {
 	if err != nil {
 		return err
 	}
-	shown := map[string]string{
-		"email": out.GetUser().GetEmail(), "name": out.GetUser().GetName(), "role": c.Role, "merchant_id": out.GetUser().GetMerchantId(),
-	}
+	shown := madeUser{out.GetUser().GetEmail(), out.GetUser().GetName(), c.Role, out.GetUser().GetMerchantId(), ""}
 	text := textLine("User %s may sign in.", out.GetUser().GetEmail())
 	if drawn {
-		shown["password"] = password
+		shown.Password = password
 		text = textLine("User %s may sign in with the password %s, which is shown this once.", out.GetUser().GetEmail(), password)
 	}
 	return t.Print(shown, text)
@@ -115,6 +122,15 @@ type TokenCreateCmd struct {
 	Days     int32  `default:"365" help:"Days until it expires; 0 for never."`
 }
 
+// madeToken is what scripts read of a new token.
+type madeToken struct {
+	ID       string `json:"token_id"`
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Merchant string `json:"merchant_id"`
+	Secret   string `json:"secret"`
+}
+
 // Run makes the token.
 func (c *TokenCreateCmd) Run(ctx context.Context, t *term.Terminal) error {
 	ctx, api, err := c.connect(ctx)
@@ -127,9 +143,7 @@ func (c *TokenCreateCmd) Run(ctx context.Context, t *term.Terminal) error {
 	if err != nil {
 		return err
 	}
-	shown := map[string]string{
-		"token_id": out.GetToken().GetTokenId(), "name": c.Name, "role": c.Role, "merchant_id": c.Merchant, "secret": out.GetSecret(),
-	}
+	shown := madeToken{out.GetToken().GetTokenId(), c.Name, c.Role, c.Merchant, out.GetSecret()}
 	return t.Print(shown, textLine("Token %s, shown this once:\n%s", out.GetToken().GetTokenId(), out.GetSecret()))
 }
 

@@ -129,7 +129,7 @@ func TestDocumentsNameTargetsThatExist(t *testing.T) {
 		}
 	}
 	// What people are to run is told where they look first.
-	for _, target := range []string{"run", "dev", "test", "test-faults", "lint", "generate", "verify", "bench-inventory", "bench-ml"} {
+	for _, target := range []string{"run", "dev", "test", "test-faults", "lint", "generate", "verify", "bench-inventory", "bench-ml", "bench-health", "kube"} {
 		if !seen[target] {
 			t.Errorf("no document names make %s", target)
 		}

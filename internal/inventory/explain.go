@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
+	"github.com/bodega-hq/bodega/internal/inventory/guard"
 	"github.com/bodega-hq/bodega/internal/inventory/judge"
 	"github.com/bodega-hq/bodega/internal/inventory/normalize"
 )
@@ -155,15 +156,47 @@ func (s *Service) addJudgement(ctx context.Context, story *Story, source *Feed) 
 		SourceTime: it.State.SourceTime, Now: s.now(), Settings: priceSettings(&st), Limits: s.limits(&st),
 		Availability: s.cfg.availabilityPolicy(), Predictor: s.deps.Predictor, Categories: categories, Products: products, Known: known,
 	}
-	told, _ := judge.Explain(&row, &in)
+	told, outcome := judge.Explain(&row, &in)
 	for _, step := range told.Steps {
 		if step.Stage == judge.StageResult {
 			continue // what is stored now is told, not what this run came to
+		}
+		if step.Stage == judge.StageGuard && step.Verdict == judge.OnHold && it.State.Hold == nil && outcome.State.Hold != nil {
+			if err := s.addDecision(ctx, &step, it, int64(outcome.State.Hold.Price.Effective)); err != nil {
+				return err
+			}
 		}
 		story.Stages = append(story.Stages, StoryStage{
 			Stage: string(step.Stage), Verdict: string(step.Verdict), Rule: step.Rule, Detail: step.Detail, Fix: step.Fix,
 			Feed: FeedID(it.State.FeedID), Row: it.State.Row, At: atOr(step.At, source.SubmittedAt),
 		})
+	}
+	return nil
+}
+
+// addDecision tells what became of a price that was held when its row came and
+// is not any more.
+func (s *Service) addDecision(ctx context.Context, step *judge.Step, it *Item, held int64) error {
+	h, err := s.store.closedHold(ctx, it.Key, it.ID, held)
+	if err != nil {
+		return err
+	}
+	state := HoldSuperseded
+	if h != nil {
+		state = h.State
+		step.At = h.DecidedAt
+	}
+	switch state {
+	case HoldApproved:
+		step.Verdict, step.Rule, step.Fix = judge.Passed, string(guard.ApprovedBefore), ""
+		step.Detail += fmt.Sprintf(" %s approved it.", h.DecidedBy)
+	case HoldDiscarded:
+		step.Verdict, step.Rule = judge.Remark, string(guard.DiscardedBefore)
+		step.Detail += fmt.Sprintf(" %s discarded it.", h.DecidedBy)
+		step.Fix = "ask the merchant to correct the price; a different one is judged afresh"
+	default:
+		step.Verdict, step.Fix = judge.Remark, ""
+		step.Detail += " What the price is judged by has changed since, and it is not held any more."
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ func (h *Handlers) GetToday(ctx context.Context, _ *inventoryv1.GetTodayRequest)
 		return nil, err
 	}
 	out.Holds = mapOut(holds, holdOut)
+	if out.HeldFeeds, err = s.store.heldFeeds(ctx, scope, todayRows); err != nil {
+		return nil, err
+	}
 	stores, err := s.store.stores(ctx, scope, StoreKey{}, overviewRows)
 	if err != nil {
 		return nil, err
@@ -120,11 +123,13 @@ func (h *Handlers) GetOverview(ctx context.Context, req *inventoryv1.GetOverview
 			out.HiddenReasons = append(out.HiddenReasons, &inventoryv1.HiddenReason{Reason: string(reason), Items: n})
 		}
 	}
-	hours := max(int(req.GetHours()), 0)
-	if hours == 0 {
-		hours = 24
+	reach := time.Duration(req.GetHours()) * time.Hour
+	if reach <= 0 {
+		if reach, err = s.store.busyReach(ctx, merchant, now); err != nil {
+			return nil, err
+		}
 	}
-	step := time.Duration(hours) * time.Hour / chartSteps
+	step := reach / chartSteps
 	out.StepMs = step.Milliseconds()
 	if out.Throughput, err = s.store.throughput(ctx, merchant, now, step); err != nil {
 		return nil, err
@@ -135,6 +140,32 @@ func (h *Handlers) GetOverview(ctx context.Context, req *inventoryv1.GetOverview
 	}
 	out.RecentFeeds = mapOut(feeds, feedOut)
 	return out, nil
+}
+
+// busyReach is the least of a few ranges of time that shows all of the last
+// day's work: a chart of a day tells little of a marketplace that began an hour
+// ago.
+func (s *store) busyReach(ctx context.Context, merchant string, now time.Time) (time.Duration, error) {
+	const day = 24 * time.Hour
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var first *time.Time
+	if err := pool.QueryRow(ctx, `
+SELECT min(c.done_at) FROM feed_chunk c JOIN feed f ON f.feed_id = c.feed_id
+WHERE c.done_at >= $2 AND ($1 = '' OR f.merchant_id = $1)`, merchant, now.Add(-day)).Scan(&first); err != nil {
+		return 0, fmt.Errorf("find the first work of the day: %w", err)
+	}
+	if first == nil {
+		return day, nil
+	}
+	for _, reach := range []time.Duration{time.Hour, 6 * time.Hour} {
+		if now.Sub(*first) < reach {
+			return reach, nil
+		}
+	}
+	return day, nil
 }
 
 const selectThroughput = `

@@ -298,6 +298,9 @@ func (s *Service) eachReject(ctx context.Context, id FeedID, from rejectCursor, 
 			if k == from.Object && line < from.Line {
 				return nil
 			}
+			if name, ok := of.Detail.Columns[l.Reject.Column]; ok {
+				l.Reject.Column = name
+			}
 			err := f(l.Reject, rejectCursor{k, line})
 			stopped = errors.Is(err, errStop)
 			return err

@@ -145,6 +145,15 @@ func (h *Handlers) DecideHolds(ctx context.Context, req *inventoryv1.DecideHolds
 	if (len(req.GetHolds()) == 0) == (req.GetFeedId() == "") {
 		return nil, fault.New(fault.Invalid, "name holds or a feed, one of them")
 	}
+	if id := FeedID(req.GetFeedId()); id != "" {
+		f, err := h.service.store.feed(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if err := auth.MayMerchant(ctx, f.Merchant); err != nil {
+			return nil, ErrFeedUnknown
+		}
+	}
 	status := guard.Approved
 	if req.GetDecision() == inventoryv1.Decision_DECISION_DISCARD {
 		status = guard.Discarded
@@ -168,13 +177,16 @@ func (h *Handlers) DecideHolds(ctx context.Context, req *inventoryv1.DecideHolds
 		if len(choices) == 0 {
 			return out, nil
 		}
-		decided, left, err := h.service.decide(ctx, scope, choices, status, callerName(ctx))
+		d, err := h.service.decide(ctx, scope, choices, status, callerName(ctx))
 		if err != nil {
 			return nil, err
 		}
-		out.Decided += decided
-		out.Skipped = append(out.Skipped, mapOut(left, skippedOut)...)
-		if req.GetFeedId() == "" || decided == 0 || len(choices) < holdsPerDecision {
+		out.Decided += d.Decided
+		out.Skipped = append(out.Skipped, mapOut(d.Left, skippedOut)...)
+		for _, id := range d.Feeds {
+			out.FeedIds = append(out.FeedIds, string(id))
+		}
+		if req.GetFeedId() == "" || d.Decided == 0 || len(choices) < holdsPerDecision {
 			return out, nil
 		}
 	}

@@ -71,6 +71,10 @@ func TestMerchantsDoNotSeeEachOther(t *testing.T) {
 			_, err := h.ListHolds(ctx, &inventoryv1.ListHoldsRequest{MerchantId: "corner"})
 			return err
 		},
+		"decide on a feed's holds": func(ctx context.Context) error {
+			_, err := h.DecideHolds(ctx, &inventoryv1.DecideHoldsRequest{FeedId: id, Decision: inventoryv1.Decision_DECISION_DISCARD})
+			return err
+		},
 		"feeds": func(ctx context.Context) error {
 			_, err := h.ListFeeds(ctx, &inventoryv1.ListFeedsRequest{MerchantId: "corner"})
 			return err
@@ -118,4 +122,11 @@ func TestMerchantsDoNotSeeEachOther(t *testing.T) {
 	if left := w.holds(); len(left) != 1 || left[0].State != HoldOpen {
 		t.Errorf("another merchant's decision took: %+v", left)
 	}
+}
+
+func TestDecidingOnAFeedThatIsNotThereIsAnError(t *testing.T) {
+	w := newWorld(t)
+	h := &Handlers{service: w.service}
+	_, err := h.DecideHolds(w.ctx, &inventoryv1.DecideHoldsRequest{FeedId: "nosuch", Decision: inventoryv1.Decision_DECISION_APPROVE})
+	wantKind(t, err, fault.NotFound)
 }

@@ -31,19 +31,27 @@ type skipped struct {
 // errSkip ends the transaction of a store whose holds are all left alone.
 var errSkip = errors.New("nothing to decide")
 
+// decisions are what became of holds that a person decided on.
+type decisions struct {
+	Decided int64
+	Left    []skipped
+	Feeds   []FeedID // the units of work that carry approved removals out
+}
+
 // decide carries a decision out on holds: store by store, each in one
 // transaction with the items it changes. A hold that has moved on since the
 // person saw it is left alone and said to be.
-func (s *Service) decide(ctx context.Context, merchant string, choices []choice, status guard.Status, by string) (decided int64, left []skipped, err error) {
+func (s *Service) decide(ctx context.Context, merchant string, choices []choice, status guard.Status, by string) (out decisions, err error) {
 	pool, err := s.store.pool(ctx)
 	if err != nil {
-		return 0, nil, err
+		return out, err
 	}
 	holds, missing, err := s.chosen(ctx, pool, merchant, choices)
 	if err != nil {
-		return 0, nil, err
+		return out, err
 	}
-	left = missing
+	out.Left = missing
+	left := func(id, reason string) { out.Left = append(out.Left, skipped{id, reason}) }
 	seen := make(map[string]*int64, len(choices))
 	for _, c := range choices {
 		seen[c.ID] = c.After
@@ -54,18 +62,21 @@ func (s *Service) decide(ctx context.Context, merchant string, choices []choice,
 			h := &group[i]
 			switch {
 			case h.State != HoldOpen:
-				left = append(left, skipped{h.ID, "it is " + string(h.State) + " already"})
+				left(h.ID, "it is "+string(h.State)+" already")
 			case seen[h.ID] != nil && h.After != nil && *seen[h.ID] != *h.After:
-				left = append(left, skipped{h.ID, "another price is held by now: look again"})
+				left(h.ID, "another price is held by now: look again")
 			case h.ofRemovals():
-				done, err := s.decideRemovals(ctx, h, status, by)
+				done, feed, err := s.decideRemovals(ctx, h, status, by)
 				if err != nil {
-					return decided, left, err
+					return out, err
 				}
-				if done {
-					decided++
-				} else {
-					left = append(left, skipped{h.ID, "somebody else decided first"})
+				if !done {
+					left(h.ID, "somebody else decided first")
+					continue
+				}
+				out.Decided++
+				if feed != "" {
+					out.Feeds = append(out.Feeds, feed)
 				}
 			default:
 				prices = append(prices, *h)
@@ -76,13 +87,13 @@ func (s *Service) decide(ctx context.Context, merchant string, choices []choice,
 		}
 		n, skips, err := s.decidePrices(ctx, prices, status, by)
 		if err != nil {
-			return decided, left, err
+			return out, err
 		}
-		decided += n
-		left = append(left, skips...)
+		out.Decided += n
+		out.Left = append(out.Left, skips...)
 	}
-	s.deps.Metrics.decided.WithLabelValues(status.String()).Add(float64(decided))
-	return decided, left, nil
+	s.deps.Metrics.decided.WithLabelValues(status.String()).Add(float64(out.Decided))
+	return out, nil
 }
 
 func (s *Service) chosen(ctx context.Context, q querier, merchant string, choices []choice) (holds []Hold, missing []skipped, err error) {
@@ -233,18 +244,16 @@ func (s *Service) decidePrices(ctx context.Context, holds []Hold, status guard.S
 }
 
 // decideRemovals closes a hold on removals. Approved ones are carried out by a
-// unit of work that is stored in the same transaction.
-func (s *Service) decideRemovals(ctx context.Context, h *Hold, status guard.Status, by string) (bool, error) {
+// unit of work that is stored in the same transaction, and named.
+func (s *Service) decideRemovals(ctx context.Context, h *Hold, status guard.Status, by string) (done bool, id FeedID, err error) {
 	pool, err := s.store.pool(ctx)
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
 	source, err := s.store.feed(ctx, h.Feed)
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
-	var id FeedID
-	done := false
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
 		to := HoldDiscarded
 		id = ""
@@ -263,12 +272,12 @@ func (s *Service) decideRemovals(ctx context.Context, h *Hold, status guard.Stat
 		return err
 	})
 	if errors.Is(err, errSkip) {
-		return false, nil
+		return false, "", nil
 	}
 	if err == nil && id != "" {
 		s.start(ctx, id)
 	}
-	return done, err
+	return done, id, err
 }
 
 // reopen takes decisions back. It leaves a hold alone whose item something

@@ -123,9 +123,9 @@ func (s *Service) checkSubmission(ctx context.Context, sub *Submission) (*feed.M
 	if sub.Store != "" && sub.Region != "" {
 		return nil, fault.New(fault.Invalid, "a feed addresses a store or a region, not both")
 	}
-	if ahead := sub.SourceTime.Sub(s.now()); ahead > latestSourceTime {
-		return nil, fault.Errorf(fault.Invalid, "source time %s is %s ahead of this server's clock: check the sender's clock and time zone",
-			sub.SourceTime.UTC().Format(time.RFC3339), ahead.Round(time.Minute))
+	if now := s.now(); sub.SourceTime.Sub(now) > latestSourceTime {
+		return nil, fault.Errorf(fault.Invalid, "source time %s is ahead of this server's clock, which says %s: check the sender's clock and time zone",
+			sub.SourceTime.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if _, err := s.store.merchant(ctx, sub.Merchant); err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (s *Service) record(ctx context.Context, f *Feed, sourceTime time.Time) (sa
 			return fmt.Errorf("take turns in merchant %s: %w", f.Merchant, err)
 		}
 		if f.IdempotencyKey != "" {
-			have, err := s.store.feedWhere(ctx, tx, `f.merchant_id = $1 AND f.idempotency_key = $2`, f.Merchant, f.IdempotencyKey)
+			have, err := s.store.feedByKey(ctx, tx, f.Merchant, f.IdempotencyKey)
 			switch {
 			case err == nil && have.SHA256 == f.SHA256 && have.Kind == f.Kind && have.Store == f.Store && have.Region == f.Region:
 				same = have.ID
@@ -184,7 +184,11 @@ AND f.status NOT IN ('failed', 'canceled') ORDER BY f.submitted_at DESC, f.feed_
 		// something new about the same content: that it still holds.
 		if err == nil && newest.SHA256 == f.SHA256 && f.Cause == CauseFeed && (sourceTime.IsZero() || sourceTime.Equal(newest.SourceTime)) {
 			same = newest.ID
-			return nil
+			if f.IdempotencyKey == "" {
+				return nil
+			}
+			// The key is taken all the same: with other content it is an error.
+			return s.store.insertResend(ctx, tx, f.Merchant, f.IdempotencyKey, newest.ID)
 		}
 		if err := s.store.insertFeed(ctx, tx, f); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
+	"github.com/bodega-hq/bodega/internal/platform/fault"
 	"github.com/bodega-hq/bodega/internal/platform/money"
 	"github.com/bodega-hq/bodega/internal/platform/tenant"
 )
@@ -58,7 +59,8 @@ func (m *mappings) resolve(ctx context.Context, merchant, name string) (*feed.Ma
 	if preset, ok := feed.Preset(name); ok {
 		return &preset, nil
 	}
-	return nil, fmt.Errorf("mapping %q of merchant %s: %w (presets: %s)", name, merchant, ErrMappingUnknown, strings.Join(feed.PresetNames(), ", "))
+	return nil, fault.Explain(fmt.Errorf("mapping %q of merchant %s: %w", name, merchant, ErrMappingUnknown),
+		fmt.Sprintf("no such mapping profile: %q is neither one of the merchant's nor a preset (%s); `bodega mapping apply` adds one", name, strings.Join(feed.PresetNames(), ", ")))
 }
 
 // byVersion finds the very profile that a feed or a kept row was read with.

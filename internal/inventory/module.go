@@ -50,6 +50,7 @@ func (s *Service) Register(server Server) {
 	server.Handle(inventoryv1connect.NewItemServiceHandler(h, server.Options()...))
 	server.Handle(inventoryv1connect.NewConsoleServiceHandler(h, server.Options()...))
 	server.HandleHTTP("PUT /v1/feeds/{merchant}", "inventory.feed.submit", h.PutFeed)
+	server.HandleHTTP("POST /v1/feeds/{merchant}/preview", "inventory.feed.submit", h.PreviewFeed)
 	server.HandleHTTP("GET /v1/feeds/{feed}/rejects.csv", "inventory.feed.read", h.GetRejects)
 	server.HandleHTTP("GET /v1/feeds/{feed}/raw", "inventory.feed.read", h.GetRaw)
 }

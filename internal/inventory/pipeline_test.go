@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +87,25 @@ func TestIdempotencyKey(t *testing.T) {
 	wantKind(t, err, fault.AlreadyExists)
 }
 
+func TestResendsTakeTheirKeys(t *testing.T) {
+	w := newWorld(t)
+	first := w.send(submission{}, file(1, 3, "1.00"))
+	for _, key := range []string{"k1", "k2", "k1"} {
+		again, err := w.submit(submission{Key: key}, file(1, 3, "1.00"))
+		if err != nil || again.Feed != first.ID || !again.Resend {
+			t.Fatalf("key %s, same content: %+v, error %v", key, again, err)
+		}
+	}
+	_, err := w.submit(submission{Key: "k2"}, file(1, 3, "1.20"))
+	wantKind(t, err, fault.AlreadyExists)
+	// Also after something newer, the key means what was sent under it.
+	w.send(submission{}, file(1, 3, "1.10"))
+	late, err := w.submit(submission{Key: "k1"}, file(1, 3, "1.00"))
+	if err != nil || late.Feed != first.ID {
+		t.Fatalf("key k1 after a newer feed: %+v, error %v", late, err)
+	}
+}
+
 func TestEqualSubmissionsAtOnceAreOne(t *testing.T) {
 	w := newWorld(t)
 	ids := make([]FeedID, 8)
@@ -134,15 +154,15 @@ func TestTooManyRemovalsWaitForAPerson(t *testing.T) {
 	if len(holds) != 1 || !holds[0].ofRemovals() || holds[0].Removals != 40 {
 		t.Fatalf("holds %+v", holds)
 	}
-	decided, left, err := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:ops@example.com")
-	if err != nil || decided != 1 || len(left) != 0 {
-		t.Fatalf("decided %d, left %v, error %v", decided, left, err)
+	d, err := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:ops@example.com")
+	if err != nil || d.Decided != 1 || len(d.Left) != 0 || len(d.Feeds) != 1 {
+		t.Fatalf("decided %+v, error %v", d, err)
 	}
 	w.drain()
 	if n := len(w.menu("1")); n != 60 {
 		t.Fatalf("menu has %d items after the approval", n)
 	}
-	if _, left, _ := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:b@example.com"); len(left) != 1 {
+	if d, _ := w.service.decide(w.ctx, "", []choice{{ID: holds[0].ID}}, guard.Approved, "user:b@example.com"); len(d.Left) != 1 {
 		t.Fatal("a hold was decided twice")
 	}
 }
@@ -270,6 +290,30 @@ func TestDuplicatesAndRejectsAreAccountedFor(t *testing.T) {
 	}
 }
 
+func TestRejectsNameTheColumnsOfTheFile(t *testing.T) {
+	w := newWorld(t)
+	f, err := w.submit(submission{Stores: true}, "SKU,Title,List Price,Branch\n1,One,NaN,1\n2,Two,2.00,ghost\n,Three,3.00,1\n4,Four,4.00,\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(f.Feed)
+	type place struct {
+		Row                        int64
+		Store, Item, Column, Value string
+	}
+	var got []place
+	if err := w.service.eachReject(w.ctx, f.Feed, rejectCursor{}, func(r *Reject, _ rejectCursor) error {
+		got = append(got, place{r.Row, r.Store, r.Item, r.Column, r.Value})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []place{{2, "ghost", "2", "Branch", "ghost"}, {3, "1", "", "SKU", ""}, {4, "", "4", "Branch", ""}, {1, "1", "1", "List Price", "NaN"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("rejects\n%+v, want\n%+v", got, want)
+	}
+}
+
 func TestGuardHoldsThePriceAndAvailabilityStillApplies(t *testing.T) {
 	w := newWorld(t)
 	w.send(submission{}, file(1, 3, "3.00"))
@@ -302,11 +346,11 @@ func TestApproveIsCompareAndSetAndCanBeTakenBack(t *testing.T) {
 	w.send(submission{}, rows("00001,Item 1,300.00,Shelf 1", "00002,Item 2,3.00,Shelf 2"))
 	h := w.holds()[0]
 	seen := int64(29999)
-	if n, left, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: &seen}}, guard.Approved, "a"); err != nil || n != 0 || len(left) != 1 {
-		t.Fatalf("approving another value than the held one: %d, %v, %v", n, left, err)
+	if d, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: &seen}}, guard.Approved, "a"); err != nil || d.Decided != 0 || len(d.Left) != 1 {
+		t.Fatalf("approving another value than the held one: %+v, %v", d, err)
 	}
-	if n, left, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: h.After}}, guard.Approved, "a"); err != nil || n != 1 {
-		t.Fatalf("approve: %d, %v, %v", n, left, err)
+	if d, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID, After: h.After}}, guard.Approved, "a"); err != nil || d.Decided != 1 {
+		t.Fatalf("approve: %+v, %v", d, err)
 	}
 	w.drain()
 	if got := w.menu("1")["00001"]; got != 30000 {
@@ -330,8 +374,8 @@ func TestDiscardedValueStaysDiscarded(t *testing.T) {
 	bad := rows("00001,Item 1,300.00,Shelf 1", "00002,Item 2,3.00,Shelf 2")
 	w.send(submission{}, bad)
 	h := w.holds()[0]
-	if n, left, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID}}, guard.Discarded, "a"); err != nil || n != 1 {
-		t.Fatalf("discard: %d, %v, %v", n, left, err)
+	if d, err := w.service.decide(w.ctx, "", []choice{{ID: h.ID}}, guard.Discarded, "a"); err != nil || d.Decided != 1 {
+		t.Fatalf("discard: %+v, %v", d, err)
 	}
 	w.send(submission{At: w.now()}, bad)
 	if holds := w.holds(); len(holds) != 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
+	"github.com/bodega-hq/bodega/internal/inventory/normalize"
 	"github.com/bodega-hq/bodega/internal/platform/blob"
 	"github.com/bodega-hq/bodega/internal/platform/fault"
 )
@@ -135,6 +136,7 @@ func (s *Service) fill(ctx context.Context, sp *feed.Splitter, raw io.Reader, f 
 	if err != nil {
 		return invalid(err)
 	}
+	defer func() { out.Columns = fileColumns(r.Columns(), mapping) }()
 	var row feed.Row
 	var last *feed.RowError // the row before the end, where it could not be read
 	for n := int64(0); ; n++ {
@@ -179,29 +181,47 @@ func (s *Service) fill(ctx context.Context, sp *feed.Splitter, raw io.Reader, f 
 // say that the file ends in its middle.
 var cutOff = map[feed.Reason]bool{feed.TooFewColumns: true, feed.BadQuoting: true, feed.BadSyntax: true}
 
+// fileColumns are the file's names of columns that stages call otherwise: they
+// see a row without its file, and take the first name that the mapping knows.
+func fileColumns(columns []feed.ColumnUse, mapping *feed.Mapping) map[string]string {
+	present := map[string]bool{}
+	for _, c := range columns {
+		present[c.Name] = true
+	}
+	named := map[string]string{}
+	for f := range feed.NumFields {
+		name := feed.ColumnOf(columns, f)
+		for _, called := range []string{f.String(), normalize.ColumnName(mapping, f)} {
+			if name != "" && !present[called] {
+				named[called] = name
+			}
+		}
+	}
+	return named
+}
+
 // address puts the row under its store, or says why it has none.
 func address(f *Feed, row *feed.Row, stores map[string]bool) *feed.RowError {
 	named := row.Values[feed.StoreID]
+	refuse := func(reason feed.Reason, detail string) *feed.RowError {
+		return &feed.RowError{
+			Row: row.Number, Line: row.Line, Column: feed.StoreID.String(), Field: feed.StoreID, Reason: reason, Detail: detail,
+			Store: named, Item: row.Values[feed.ItemID], Value: named,
+		}
+	}
 	switch {
 	case f.Store != "" && (named == "" || named == f.Store):
 		row.Values[feed.StoreID] = f.Store
 	case f.Store != "":
-		return &feed.RowError{
-			Row: row.Number, Line: row.Line, Column: feed.StoreID.String(), Field: feed.StoreID, Reason: otherStore,
-			Detail: fmt.Sprintf("the row is of store %q, and the feed was sent for store %q; send it without a store, and rows go where they belong", named, f.Store),
-		}
+		return refuse(otherStore, fmt.Sprintf(
+			"the row is of store %q, and the feed was sent for store %q; send it without a store, and rows go where they belong", named, f.Store))
 	case f.Region != "" && named == "":
 		row.Values[feed.StoreID] = everyStore
 	case f.Region != "":
-		return &feed.RowError{
-			Row: row.Number, Line: row.Line, Column: feed.StoreID.String(), Field: feed.StoreID, Reason: otherStore,
-			Detail: fmt.Sprintf("the row is of store %q, and the feed was sent for all of region %q; send it without a region", named, f.Region),
-		}
+		return refuse(otherStore, fmt.Sprintf(
+			"the row is of store %q, and the feed was sent for all of region %q; send it without a region", named, f.Region))
 	case named != "" && !stores[named]:
-		return &feed.RowError{
-			Row: row.Number, Line: row.Line, Column: feed.StoreID.String(), Field: feed.StoreID, Reason: unknownStore,
-			Detail: fmt.Sprintf("the merchant has no store %q; `bodega store create` makes one", named),
-		}
+		return refuse(unknownStore, fmt.Sprintf("the merchant has no store %q; `bodega store create` makes one", named))
 	}
 	return nil
 }
@@ -234,7 +254,7 @@ func (w *rejectWriter) problem(e *feed.RowError) {
 		}
 	}
 	line, err := json.Marshal(changeLine{Reject: &Reject{
-		Row: e.Row, Line: e.Line, Column: e.Column, Rule: string(e.Reason), Reason: e.Detail,
+		Row: e.Row, Line: e.Line, Store: e.Store, Item: e.Item, Column: e.Column, Value: e.Value, Rule: string(e.Reason), Reason: e.Detail,
 	}})
 	if err == nil {
 		_, err = w.z.Write(append(line, '\n'))
@@ -291,7 +311,7 @@ func (p *put) Close() error {
 
 func (p *put) abandon() error {
 	err := p.pipe.CloseWithError(errAbandoned)
-	<-p.done
+	<-p.done //nolint:errcheck // that it was given up is no news
 	return err
 }
 

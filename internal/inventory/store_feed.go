@@ -65,6 +65,23 @@ func (s *store) feedWhere(ctx context.Context, q querier, condition string, args
 	return f, nil
 }
 
+// feedByKey finds the feed that a merchant has sent, first or again, under a
+// key of idempotency.
+func (s *store) feedByKey(ctx context.Context, tx pgx.Tx, merchant, key string) (Feed, error) {
+	return s.feedWhere(ctx, tx, `f.feed_id = (
+  SELECT feed_id FROM feed WHERE merchant_id = $1 AND idempotency_key = $2
+  UNION ALL SELECT feed_id FROM feed_resend WHERE merchant_id = $1 AND idempotency_key = $2)`, merchant, key)
+}
+
+// insertResend takes the key of a submission that turned out to be a feed that
+// is there already.
+func (s *store) insertResend(ctx context.Context, tx pgx.Tx, merchant, key string, id FeedID) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO feed_resend (merchant_id, idempotency_key, feed_id) VALUES ($1, $2, $3)`, merchant, key, id); err != nil {
+		return fmt.Errorf("note key %q of feed %s: %w", key, id, err)
+	}
+	return nil
+}
+
 const insertFeed = `
 INSERT INTO feed (feed_id, merchant_id, store_id, region, kind, cause, status, file_name, size_bytes, sha256,
   raw_key, mapping_name, mapping_version, source_time, submitted_at, submitted_by, idempotency_key, detail,
@@ -113,6 +130,8 @@ type split struct {
 	// read or placed, and those that a later row of the file overrules.
 	Account   Account
 	Truncated bool
+	// Columns are those of Detail.
+	Columns map[string]string
 	// Note is what a person should know of a truncated file.
 	Note string
 }
@@ -123,12 +142,16 @@ func (s *store) finishSplit(ctx context.Context, f *Feed, sp *split, now time.Ti
 	if err != nil {
 		return err
 	}
+	detail, err := json.Marshal(Detail{Columns: sp.Columns})
+	if err != nil {
+		return fmt.Errorf("encode columns of feed %s: %w", f.ID, err)
+	}
 	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 UPDATE feed SET split_at = $2, rejects_key = $3, truncated = $4, error = $5, rejected = $6,
-  duplicates = $7, rows_read = $8
+  duplicates = $7, rows_read = $8, detail = detail || $9
 WHERE feed_id = $1 AND split_at IS NULL AND status = 'running'`, f.ID, now, sp.RejectsKey, sp.Truncated, sp.Note,
-			sp.Account.Rejected, sp.Account.Duplicates, sp.Account.RowsRead)
+			sp.Account.Rejected, sp.Account.Duplicates, sp.Account.RowsRead, detail)
 		if err != nil {
 			return fmt.Errorf("record split of feed %s: %w", f.ID, err)
 		}
@@ -401,15 +424,17 @@ func (s *store) countOpenFeeds(ctx context.Context) (int64, error) {
 }
 
 // A unit gets the fence of a store when no other holds it and none that was
-// submitted earlier still waits for it: files apply in the order of intake.
+// submitted earlier still waits for it: files apply in the order of intake. One
+// that holds it already takes it again whoever waits, or the two would wait
+// for each other: an upload that began earlier may have ended later.
 const takeFence = `
 UPDATE store_fence SET feed_id = $3, token = $4
 WHERE merchant_id = $1 AND store_id = $2
   AND (feed_id IN ('', $3) OR feed_id IN (SELECT f.feed_id FROM feed f WHERE f.feed_id = store_fence.feed_id AND f.status NOT IN ('queued', 'running')))
-  AND NOT EXISTS (
+  AND (feed_id = $3 OR NOT EXISTS (
     SELECT 1 FROM feed_store fs JOIN feed f ON f.feed_id = fs.feed_id
     WHERE fs.merchant_id = $1 AND fs.store_id = $2 AND fs.finished_at IS NULL
-      AND f.status IN ('queued', 'running') AND fs.feed_id < $3)`
+      AND f.status IN ('queued', 'running') AND fs.feed_id < $3))`
 
 // takeFence makes an attempt the one that applies to a store. False means
 // that another unit of work comes first.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	inventoryv1 "github.com/bodega-hq/bodega/gen/bodega/inventory/v1"
 )
 
 const closeHolds = `
@@ -147,6 +149,82 @@ WHERE h.merchant_id = $1 AND h.store_id = $2 AND h.item_id = $3 AND h.state = 'o
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read hold of item %s of store %s: %w", item, key, err)
+	}
+	return &h, nil
+}
+
+// selectHeldFeeds takes any hold of a feed as its sample.
+const selectHeldFeeds = `
+SELECT g.feed_id, coalesce(f.file_name, ''), g.holds, g.prices, g.removals, g.stores, g.guards, g.ratio, g.sample
+FROM (
+  SELECT h.feed_id, count(*) AS holds, count(*) FILTER (WHERE h.item_id <> '') AS prices, sum(h.removals)::int8 AS removals,
+    count(DISTINCT (h.merchant_id, h.store_id)) AS stores, array_agg(DISTINCT h.guard) AS guards,
+    coalesce(exp(avg(ln(h.after_minor::float8 / h.before_minor)) FILTER (WHERE h.after_minor > 0 AND h.before_minor > 0)), 0) AS ratio,
+    min(h.hold_id) AS sample, max(h.created_at) AS newest
+  FROM hold h WHERE h.state = 'open' AND ($1 = '' OR h.merchant_id = $1)
+  GROUP BY h.feed_id ORDER BY newest DESC, h.feed_id LIMIT $2
+) g
+LEFT JOIN feed f ON f.feed_id = g.feed_id
+ORDER BY g.newest DESC, g.feed_id`
+
+// heldFeeds sums the open holds by the feed that brought them, newest first.
+func (s *store) heldFeeds(ctx context.Context, merchant string, limit int) ([]*inventoryv1.HeldFeed, error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := pool.Query(ctx, selectHeldFeeds, merchant, limit)
+	if err != nil {
+		return nil, fmt.Errorf("sum holds by feed: %w", err)
+	}
+	var samples []string
+	held, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*inventoryv1.HeldFeed, error) {
+		var h inventoryv1.HeldFeed
+		var sample string
+		err := row.Scan(&h.FeedId, &h.FileName, &h.Holds, &h.Prices, &h.Removals, &h.Stores, &h.Guards, &h.TypicalRatio, &sample)
+		samples = append(samples, sample)
+		return &h, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sum holds by feed: %w", err)
+	}
+	rows, err = pool.Query(ctx, selectHold+` WHERE h.hold_id = ANY($1)`, samples)
+	if err != nil {
+		return nil, fmt.Errorf("read a hold of each feed: %w", err)
+	}
+	holds, err := pgx.CollectRows(rows, scanHold)
+	if err != nil {
+		return nil, fmt.Errorf("read a hold of each feed: %w", err)
+	}
+	for i := range holds {
+		for _, h := range held {
+			if h.FeedId == string(holds[i].Feed) {
+				h.Sample = holdOut(&holds[i])
+			}
+		}
+	}
+	return held, nil
+}
+
+// closedHold is the newest hold on a price of an item that was decided or
+// superseded; nil where none was.
+func (s *store) closedHold(ctx context.Context, key StoreKey, item string, after int64) (*Hold, error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := pool.Query(ctx, selectHold+`
+WHERE h.merchant_id = $1 AND h.store_id = $2 AND h.item_id = $3 AND h.after_minor = $4 AND h.state <> 'open'
+ORDER BY h.decided_at DESC LIMIT 1`, key.Merchant, key.Store, item, after)
+	if err != nil {
+		return nil, fmt.Errorf("read closed holds of item %s of store %s: %w", item, key, err)
+	}
+	h, err := pgx.CollectExactlyOneRow(rows, scanHold)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read closed holds of item %s of store %s: %w", item, key, err)
 	}
 	return &h, nil
 }

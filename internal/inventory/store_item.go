@@ -285,24 +285,23 @@ GROUP BY item_id, per
 ORDER BY item_id, count(*) DESC, per
 ON CONFLICT (merchant_id, item_id) DO UPDATE SET price_minor = excluded.price_minor, per = excluded.per, stores = excluded.stores`
 
-// claimMedians says whether the medians of a merchant are due, and takes the
-// turn to compute them. Beyond a million items that is worth doing only once
-// in a while.
-const claimMedians = `
-UPDATE merchant SET medians_at = $2
-WHERE merchant_id = $1 AND (medians_at IS NULL OR medians_at < $3
-  OR (SELECT coalesce(sum(items), 0) FROM store WHERE store.merchant_id = $1) < 1000000)`
+// mediansDue says whether computing the medians of a merchant is worth the
+// while. Beyond a million items it is only now and then.
+const mediansDue = `
+SELECT medians_at IS NULL OR medians_at < $2
+  OR (SELECT coalesce(sum(items), 0) FROM store WHERE store.merchant_id = $1) < 1000000
+FROM merchant WHERE merchant_id = $1`
 
 func (s *store) refreshMedians(ctx context.Context, merchant string, now time.Time) error {
 	pool, err := s.pool(ctx)
 	if err != nil {
 		return err
 	}
-	tag, err := pool.Exec(ctx, claimMedians, merchant, now, now.Add(-10*time.Minute))
-	if err != nil {
-		return fmt.Errorf("claim medians of merchant %s: %w", merchant, err)
+	var due bool
+	if err := pool.QueryRow(ctx, mediansDue, merchant, now.Add(-10*time.Minute)).Scan(&due); err != nil {
+		return fmt.Errorf("ask whether the medians of merchant %s are due: %w", merchant, err)
 	}
-	if tag.RowsAffected() == 0 {
+	if !due {
 		return nil
 	}
 	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
@@ -311,6 +310,10 @@ func (s *store) refreshMedians(ctx context.Context, merchant string, now time.Ti
 		}
 		if _, err := tx.Exec(ctx, refreshMedians, merchant); err != nil {
 			return fmt.Errorf("compute medians of merchant %s: %w", merchant, err)
+		}
+		// Last, since feeds that are taken in wait for this row.
+		if _, err := tx.Exec(ctx, `UPDATE merchant SET medians_at = $2 WHERE merchant_id = $1`, merchant, now); err != nil {
+			return fmt.Errorf("note medians of merchant %s: %w", merchant, err)
 		}
 		return nil
 	})

@@ -223,6 +223,9 @@ type Detail struct {
 	GTINs []uint64 `json:"gtins,omitempty"`
 	// RemovalsOf is the hold whose removals are carried out.
 	RemovalsOf string `json:"removals_of,omitempty"`
+	// Columns are the file's names of columns, by the names that the stages give
+	// them where the mapping knows several.
+	Columns map[string]string `json:"columns,omitempty"`
 	// ChunkRows is how many rows that are not a file's go into a chunk. The
 	// ledger knows chunks by number alone, so a unit of work keeps the size
 	// that it was stored with, also where the configuration has another by now.

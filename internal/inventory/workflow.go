@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -43,7 +44,7 @@ func FeedWorkflow(ctx workflow.Context, in FeedInput) error {
 	if err == nil && !begun.Ended {
 		err = applyStores(ctx, in, begun.Stores)
 	}
-	if err == nil && begun.More {
+	if errors.Is(err, errHistoryFull) || err == nil && begun.More {
 		return workflow.NewContinueAsNewError(ctx, FeedWorkflow, in)
 	}
 	end := Ending{Status: Done}
@@ -64,8 +65,12 @@ type Ending struct {
 	Reason string
 }
 
+// errHistoryFull says that stores still wait, and that the wait should go on
+// in a new run: Temporal ends one whose history grows beyond its limit.
+var errHistoryFull = errors.New("the history of this run is full")
+
 // applyStores works on a few stores at once. The first error is returned when
-// all of them have come to an end.
+// all of them have come to an end; a full history only where there is no other.
 func applyStores(ctx workflow.Context, in FeedInput, stores []string) error {
 	slots := workflow.NewSemaphore(ctx, int64(max(1, in.StoresAtOnce)))
 	group := workflow.NewWaitGroup(ctx)
@@ -79,7 +84,7 @@ func applyStores(ctx workflow.Context, in FeedInput, stores []string) error {
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer group.Done()
 			defer slots.Release(1)
-			if err := applyStore(ctx, in, store); err != nil && first == nil {
+			if err := applyStore(ctx, in, store); err != nil && (first == nil || errors.Is(first, errHistoryFull)) {
 				first = err
 			}
 		})
@@ -96,6 +101,9 @@ func applyStore(ctx workflow.Context, in FeedInput, store string) error {
 		var busy bool
 		if err := workflow.ExecuteActivity(ctx, a.ApplyStore, in, store).Get(ctx, &busy); err != nil || !busy {
 			return err
+		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return errHistoryFull
 		}
 		if err := workflow.Sleep(ctx, pause); err != nil {
 			return err

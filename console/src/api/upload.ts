@@ -77,19 +77,73 @@ export function submitFeed(
   });
 }
 
+/** What the server found in a file, or in its beginning, before it is sent. */
+export interface Preview {
+  /** Empty where the format could not be told. */
+  format: string;
+  delimiter?: string;
+  encoding: string;
+  compression: string;
+  mapping: string;
+  columns: { name: string; field: string; sample: string }[];
+  /** rows = good + rejected + duplicates. */
+  rows: number;
+  good: number;
+  rejected: number;
+  duplicates: number;
+  /** False where only the beginning was read. */
+  whole: boolean;
+  problems: PreviewProblem[];
+  problem_counts: Record<string, number>;
+  error?: { reason: string; after_row: number; detail: string };
+}
+
+export interface PreviewProblem {
+  row: number;
+  line?: number;
+  column: string;
+  value?: string;
+  severity: 'rejected' | 'dropped' | 'noted';
+  reason: string;
+  detail: string;
+  fix?: string;
+}
+
+// So much of a file is looked at before it is sent: enough for thousands of
+// rows, and gone in a moment on any line.
+const previewBytes = 4 << 20;
+
+/** Asks what is wrong with a file; nothing of it is kept. */
+export async function previewFeed(upload: Upload, signal: AbortSignal): Promise<Preview> {
+  const query = new URLSearchParams({ kind: upload.kind });
+  if (upload.storeId) query.set('store', upload.storeId);
+  if (upload.mapping) query.set('mapping', upload.mapping);
+  if (upload.file.size > previewBytes) query.set('partial', 'true');
+  const response = await fetch(`/v1/feeds/${encodeURIComponent(upload.merchantId)}/preview?${query}`, {
+    method: 'POST',
+    headers: { ...requestHeaders(), 'Content-Type': 'application/octet-stream' },
+    body: upload.file.slice(0, previewBytes),
+    signal,
+  });
+  if (!response.ok) throw await problemOf(response);
+  return (await response.json()) as Preview;
+}
+
 /** Fetches a feed's rejected rows as the CSV that the server writes. */
 export async function downloadRejects(feedId: string): Promise<Blob> {
   const response = await fetch(`/v1/feeds/${encodeURIComponent(feedId)}/rejects.csv`, { headers: requestHeaders() });
-  if (response.status === 401) signedOut();
-  if (!response.ok) {
-    const body = await response.text();
-    throw new HttpProblem(
-      response.status,
-      text(parseAnswer(body).message) || body.slice(0, 300) || `The server answered ${response.status}.`,
-      response.headers.get('x-request-id') ?? '',
-    );
-  }
+  if (!response.ok) throw await problemOf(response);
   return response.blob();
+}
+
+async function problemOf(response: Response): Promise<HttpProblem> {
+  if (response.status === 401) signedOut();
+  const body = await response.text();
+  return new HttpProblem(
+    response.status,
+    text(parseAnswer(body).message) || body.slice(0, 300) || `The server answered ${response.status}.`,
+    response.headers.get('x-request-id') ?? '',
+  );
 }
 
 function requestIdOf(request: XMLHttpRequest): string {

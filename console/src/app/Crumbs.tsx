@@ -45,7 +45,7 @@ export function Crumbs() {
         {places.map((place, index) => (
           <li key={index} className={css.crumb}>
             {index > 0 && <IconChevronRight size={14} aria-hidden />}
-            {place.to && index < places.length - 1 ? <Link to={place.to}>{place.name}</Link> : <span aria-current="page">{place.name}</span>}
+            {place.to && index < places.length - 1 ? <Link to={place.to} activeOptions={{ exact: true, includeSearch: false }}>{place.name}</Link> : <span aria-current="page">{place.name}</span>}
           </li>
         ))}
       </ol>

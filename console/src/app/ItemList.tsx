@@ -4,10 +4,10 @@ import { useMemo, type ReactNode } from 'react';
 import { Visibility, type Item } from '../gen/bodega/inventory/v1/item_pb';
 import { Empty, Money, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column, type TableView } from '../ui/DataTable';
-import { formatShare, minorToDecimal, toDate } from '../ui/format';
+import { formatShare, minorToDecimal, storeLabel, toDate } from '../ui/format';
 import { IconItems } from '../ui/icons';
 import { Card, State, surface } from '../ui/surface';
-import { hiddenReasonLabel, type Word } from '../ui/words';
+import { itemWord } from '../ui/words';
 import { itemsQuery, type ItemFilter } from './queries';
 
 export const visibilities: Record<string, Visibility> = {
@@ -15,11 +15,6 @@ export const visibilities: Record<string, Visibility> = {
   hidden: Visibility.HIDDEN,
   held: Visibility.HELD,
 };
-
-export function itemWord(item: Item): Word {
-  if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
-  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'no_good_price' && item.holdId ? 'warn' : 'bad' };
-}
 
 function columnsFor(filter: ItemFilter): Column<Item>[] {
   return [
@@ -41,10 +36,10 @@ function columnsFor(filter: ItemFilter): Column<Item>[] {
       cell: (item) => <Money minor={item.priceMinor} currency={item.currency} per={item.pricePer} />,
     },
     { key: 'brand', title: 'Brand', width: 110, grow: 1, value: (item) => item.brand, phone: false },
-    { key: 'category', title: 'Category', width: 120, grow: 1, value: (item) => item.category, phone: false },
-    { key: 'store', title: 'Store', width: 120, grow: 1, value: (item) => item.storeName || item.storeId, phone: false, optional: filter.storeId !== '' },
+    { key: 'category', title: 'Category', width: 130, grow: 2, value: (item) => item.category, phone: false },
+    { key: 'store', title: 'Store', width: 120, grow: 1, value: (item) => item.storeName || item.storeId, cell: (item) => <span title={item.storeName}>{storeLabel(item.storeName || item.storeId, item.merchantName)}</span>, phone: false, optional: filter.storeId !== '' },
     { key: 'availability', title: 'Likely there', width: 96, align: 'end', value: (item) => item.availability, cell: (item) => formatShare(item.availability, 1), phone: false },
-    { key: 'updated', title: 'Updated', width: 136, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
+    { key: 'updated', title: 'Updated', width: 128, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
     { key: 'id', title: 'Item id', width: 130, value: (item) => item.itemId, cell: (item) => <code>{item.itemId}</code>, optional: true },
     { key: 'gtin', title: 'Barcode', width: 140, value: (item) => item.gtin, optional: true },
     { key: 'merchant', title: 'Merchant', width: 130, value: (item) => item.merchantName || item.merchantId, optional: true },
@@ -52,12 +47,12 @@ function columnsFor(filter: ItemFilter): Column<Item>[] {
 }
 
 /** Items as a table that fetches on as it is scrolled; its filter and sort are the page's URL. */
-export function ItemList({ filter, view, onView, bar, height }: {
+export function ItemList({ filter, view, onView, search, bar }: {
   filter: ItemFilter;
   view: TableView;
   onView: (view: TableView) => void;
-  bar?: ReactNode;
-  height?: string;
+  search: ReactNode;
+  bar: ReactNode;
 }) {
   const navigate = useNavigate();
   const query = useInfiniteQuery(itemsQuery(filter));
@@ -74,10 +69,11 @@ export function ItemList({ filter, view, onView, bar, height }: {
           columns={columnsFor(filter)}
           rowKey={(item) => `${item.merchantId} ${item.storeId} ${item.itemId}`}
           loading={query.isPending}
+          failed={query.isError}
           view={view}
           onView={onView}
+          search={search}
           bar={bar}
-          height={height}
           onOpen={(item) => void navigate({ to: '/inventory/items/$merchantId/$storeId/$itemId', params: { merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId } })}
           more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
           empty={

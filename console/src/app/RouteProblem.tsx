@@ -1,6 +1,8 @@
 import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router';
+import { isUnreachable, probe } from '../api/problem';
 import { ProblemNotice } from '../ui/atoms';
 import { Notice, surface } from '../ui/surface';
+import { toastProblem } from '../ui/toast';
 
 /** Stands where a page would, when the page itself could not be opened. */
 export function RouteProblem({ error, reset }: ErrorComponentProps) {
@@ -11,8 +13,16 @@ export function RouteProblem({ error, reset }: ErrorComponentProps) {
       <ProblemNotice
         error={error}
         retry={() => {
-          reset();
-          void router.invalidate();
+          if (!isUnreachable(error)) {
+            reset();
+            void router.invalidate();
+            return;
+          }
+          // The page's code did not come: once the server answers, the window starts afresh where it was.
+          probe().then(
+            () => window.location.reload(),
+            () => toastProblem(error),
+          );
         }}
       />
     </div>

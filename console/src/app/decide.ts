@@ -13,7 +13,7 @@ const batch = 5000;
 /** Decides holds at once on the page and then at the server, and offers to take it back. */
 export async function decideHolds(holds: readonly Hold[], decision: Decision.APPROVE | Decision.DISCARD): Promise<void> {
   const verb = decision === Decision.APPROVE ? 'Approved' : 'Discarded';
-  hideDecided(new Set(holds.map((hold) => hold.holdId)));
+  hideDecided(holds);
   let decided = 0;
   const skipped: HoldSkipped[] = [];
   try {
@@ -67,7 +67,14 @@ export function describeSkipped(skipped: readonly HoldSkipped[]): string | undef
 }
 
 /** Takes decided holds off every list that is on the page; the next read brings the truth. */
-function hideDecided(ids: ReadonlySet<string>): void {
+function hideDecided(decided: readonly Hold[]): void {
+  const ids = new Set(decided.map((hold) => hold.holdId));
+  const byFeed = new Map<string, Hold[]>();
+  for (const hold of decided) {
+    const group = byFeed.get(hold.feedId);
+    if (group) group.push(hold);
+    else byFeed.set(hold.feedId, [hold]);
+  }
   const open = (hold: Hold) => !ids.has(hold.holdId);
   const of = (name: string) => ({ predicate: ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[1] === name });
   queryClient.setQueriesData<InfiniteData<ListHoldsResponse>>(of('holds'), (data) =>
@@ -82,7 +89,15 @@ function hideDecided(ids: ReadonlySet<string>): void {
   queryClient.setQueriesData<Hold[]>(of('feed-holds'), (data) => data?.filter(open));
   queryClient.setQueriesData<GetTodayResponse>(of('today'), (data) => {
     if (!data) return data;
-    const holds = data.holds.filter(open);
-    return { ...data, holds, openHolds: data.openHolds - BigInt(data.holds.length - holds.length) };
+    const heldFeeds = data.heldFeeds.flatMap((held) => {
+      const gone = byFeed.get(held.feedId);
+      if (!gone) return [held];
+      const left = held.holds - BigInt(gone.length);
+      const prices = gone.filter((hold) => hold.itemId !== '').length;
+      const removals = gone.reduce((sum, hold) => sum + hold.removals, 0n);
+      return left > 0n ? [{ ...held, holds: left, prices: held.prices - BigInt(prices), removals: held.removals - removals }] : [];
+    });
+    const openHolds = data.openHolds - BigInt(decided.length);
+    return { ...data, holds: data.holds.filter(open), heldFeeds, openHolds: openHolds > 0n ? openHolds : 0n };
   });
 }

@@ -23,7 +23,8 @@ export function summarizeHolds(holds: readonly Hold[]): { headline: string; appr
   };
 }
 
-function ratioText(ratio: number): string {
+/** How far a price moved, as people say it: ×100, ÷10, +4%. */
+export function ratioText(ratio: number): string {
   if (ratio >= 3) return `×${Math.round(ratio)}`;
   if (ratio > 0 && ratio <= 1 / 3) return `÷${Math.round(1 / ratio)}`;
   const percent = (ratio - 1) * 100;

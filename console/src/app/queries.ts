@@ -2,6 +2,7 @@ import { infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react
 import { Code, ConnectError } from '@connectrpc/connect';
 import { api } from '../api/clients';
 import { currentTenant, setCsrfToken } from '../api/session';
+import { previewFeed, type Upload } from '../api/upload';
 import { toProblem } from '../api/problem';
 import type { Visibility } from '../gen/bodega/inventory/v1/item_pb';
 import type { FeedStatus } from '../gen/bodega/inventory/v1/feed_pb';
@@ -9,6 +10,8 @@ import type { FeedStatus } from '../gen/bodega/inventory/v1/feed_pb';
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
+      // Bodega may run on this very machine: whether that is "online" says nothing about reaching it.
+      networkMode: 'always',
       staleTime: 5_000,
       gcTime: 5 * 60_000,
       retry: (attempt, error) => {
@@ -101,6 +104,16 @@ export const feedQuery = (feedId: string) =>
   queryOptions({
     queryKey: keyed('feed', feedId),
     queryFn: async ({ signal }) => (await api().feeds.getFeed({ feedId }, { signal })).feed,
+  });
+
+/** What is wrong with a file that has not been sent; chosen tells one choice of a file from the next. */
+export const previewQuery = (upload: Omit<Upload, 'file'>, file: File | undefined, chosen: number) =>
+  queryOptions({
+    queryKey: keyed('preview', chosen, upload.merchantId, upload.storeId, upload.kind, upload.mapping),
+    queryFn: ({ signal }) => previewFeed({ ...upload, file: file! }, signal),
+    enabled: file !== undefined && upload.merchantId !== '',
+    staleTime: Infinity,
+    gcTime: 0,
   });
 
 export const rejectsQuery = (feedId: string) =>

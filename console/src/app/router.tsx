@@ -1,6 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect, retainSearchParams, type RouterHistory } from '@tanstack/react-router';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { setTenant } from '../api/session';
+import { probe } from '../api/problem';
 import { callerQuery, queryClient } from './queries';
 import { parseSearch, stringifySearch, texts, type RawSearch } from './search';
 import { NotFound, RouteProblem } from './RouteProblem';
@@ -20,6 +21,19 @@ declare module '@tanstack/react-router' {
   }
 }
 
+/**
+ * Fetches a page's code. What the server no longer has belongs to an older
+ * build, and the router loads the new one; where the server cannot be reached
+ * at all, the failure says that instead.
+ */
+function reaching<Module>(load: () => Promise<Module>): () => Promise<Module> {
+  return () =>
+    load().catch(async (error: unknown) => {
+      await probe();
+      throw error;
+    });
+}
+
 const root = createRootRoute({
   validateSearch: (search: RawSearch): { tenant?: string } => texts('tenant')(search),
   search: { middlewares: [retainSearchParams<{ tenant?: string }>(['tenant'])] },
@@ -32,7 +46,7 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
   validateSearch: texts('return'),
-  component: lazyRouteComponent(() => import('../pages/SignIn'), 'SignIn'),
+  component: lazyRouteComponent(reaching(() => import('../pages/SignIn')), 'SignIn'),
 });
 
 const app = createRoute({
@@ -65,7 +79,7 @@ const today = createRoute({
   getParentRoute: () => app,
   path: '/today',
   staticData: { crumb: 'Today' },
-  component: lazyRouteComponent(() => import('../pages/Today'), 'Today'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Today')), 'Today'),
 });
 
 const inventory = createRoute({
@@ -79,7 +93,7 @@ const overview = createRoute({
   getParentRoute: () => inventory,
   path: '/',
   validateSearch: texts('merchant', 'hours', 'sort', 'filter'),
-  component: lazyRouteComponent(() => import('../pages/Overview'), 'Overview'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Overview')), 'Overview'),
 });
 
 const feeds = createRoute({
@@ -87,15 +101,15 @@ const feeds = createRoute({
   path: '/feeds',
   validateSearch: texts('merchant', 'store', 'status', 'causes', 'sort', 'filter'),
   staticData: { crumb: 'Feeds' },
-  component: lazyRouteComponent(() => import('../pages/Feeds'), 'Feeds'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Feeds')), 'Feeds'),
 });
 
 const submit = createRoute({
   getParentRoute: () => inventory,
   path: '/feeds/submit',
-  validateSearch: texts('merchant', 'store', 'kind', 'mapping'),
+  validateSearch: texts('merchant', 'store', 'kind', 'mapping', 'sort', 'filter'),
   staticData: { crumb: 'Submit a feed' },
-  component: lazyRouteComponent(() => import('../pages/SubmitFeed'), 'SubmitFeed'),
+  component: lazyRouteComponent(reaching(() => import('../pages/SubmitFeed')), 'SubmitFeed'),
 });
 
 const feed = createRoute({
@@ -103,7 +117,7 @@ const feed = createRoute({
   path: '/feeds/$feedId',
   validateSearch: texts('tab', 'sort', 'filter'),
   staticData: { crumb: 'feed' },
-  component: lazyRouteComponent(() => import('../pages/FeedPage'), 'FeedPage'),
+  component: lazyRouteComponent(reaching(() => import('../pages/FeedPage')), 'FeedPage'),
 });
 
 const items = createRoute({
@@ -111,14 +125,14 @@ const items = createRoute({
   path: '/items',
   validateSearch: texts('q', 'merchant', 'store', 'visibility', 'category', 'sort', 'filter'),
   staticData: { crumb: 'Items' },
-  component: lazyRouteComponent(() => import('../pages/Items'), 'Items'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Items')), 'Items'),
 });
 
 const item = createRoute({
   getParentRoute: () => inventory,
   path: '/items/$merchantId/$storeId/$itemId',
   staticData: { crumb: 'item' },
-  component: lazyRouteComponent(() => import('../pages/ItemStory'), 'ItemStory'),
+  component: lazyRouteComponent(reaching(() => import('../pages/ItemStory')), 'ItemStory'),
 });
 
 const holds = createRoute({
@@ -126,7 +140,7 @@ const holds = createRoute({
   path: '/holds',
   validateSearch: texts('merchant', 'store', 'feed', 'decided', 'select', 'sort', 'filter'),
   staticData: { crumb: 'Holds' },
-  component: lazyRouteComponent(() => import('../pages/Holds'), 'Holds'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Holds')), 'Holds'),
 });
 
 const stores = createRoute({
@@ -134,7 +148,7 @@ const stores = createRoute({
   path: '/stores',
   validateSearch: texts('merchant', 'sort', 'filter', 'add'),
   staticData: { crumb: 'Stores' },
-  component: lazyRouteComponent(() => import('../pages/Stores'), 'Stores'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Stores')), 'Stores'),
 });
 
 const store = createRoute({
@@ -142,7 +156,7 @@ const store = createRoute({
   path: '/stores/$merchantId/$storeId',
   validateSearch: texts('tab', 'q', 'visibility', 'category', 'sort', 'filter'),
   staticData: { crumb: 'store' },
-  component: lazyRouteComponent(() => import('../pages/StorePage'), 'StorePage'),
+  component: lazyRouteComponent(reaching(() => import('../pages/StorePage')), 'StorePage'),
 });
 
 const mappings = createRoute({
@@ -150,7 +164,7 @@ const mappings = createRoute({
   path: '/mappings',
   validateSearch: texts('merchant'),
   staticData: { crumb: 'Mappings' },
-  component: lazyRouteComponent(() => import('../pages/Mappings'), 'Mappings'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Mappings')), 'Mappings'),
 });
 
 const access = createRoute({
@@ -158,7 +172,7 @@ const access = createRoute({
   path: '/access',
   validateSearch: texts('tab', 'sort', 'filter'),
   staticData: { crumb: 'Access' },
-  component: lazyRouteComponent(() => import('../pages/Access'), 'Access'),
+  component: lazyRouteComponent(reaching(() => import('../pages/Access')), 'Access'),
 });
 
 const tree = root.addChildren([

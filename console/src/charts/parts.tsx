@@ -32,7 +32,7 @@ export function PartNumbers({ parts, total }: { parts: readonly Part[]; total: n
   return (
     <dl className={css.parts}>
       {parts.map((part) => (
-        <div key={part.label} className={css.part}>
+        <div key={part.label}>
           <dt className={css.partLabel}>
             <span className={`${css.swatch} ${css[part.tone]}`} data-faint={part.faint || undefined} aria-hidden />
             {part.label}

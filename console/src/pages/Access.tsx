@@ -64,6 +64,7 @@ function People() {
         columns={userColumns}
         rowKey={(user) => user.email}
         loading={query.isPending}
+        failed={query.isError}
         view={search}
         onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
         bar={mayAdd && <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>Add a person</Button>}
@@ -140,6 +141,7 @@ function Tokens() {
         columns={columns}
         rowKey={(token) => token.tokenId}
         loading={query.isPending}
+        failed={query.isError}
         view={search}
         onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
         bar={mayWrite && <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>Make a token</Button>}

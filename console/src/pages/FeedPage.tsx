@@ -1,14 +1,14 @@
 import { Button, Tabs } from '@mantine/core';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { api } from '../api/clients';
 import { downloadRejects } from '../api/upload';
-import { PartNumbers, StackedBar, type Part } from '../charts/parts';
+import { PartNumbers, StackedBar } from '../charts/parts';
 import { FeedProgressBar } from '../app/FeedProgressBar';
 import { refreshInventory } from '../app/queries';
 import { useFeed } from '../app/useFeed';
 import { useMay } from '../app/useCaller';
-import { FeedStatus, type Feed, type FeedAccount } from '../gen/bodega/inventory/v1/feed_pb';
+import { FeedStatus, type Feed } from '../gen/bodega/inventory/v1/feed_pb';
 import { CopyId, ProblemNotice, When } from '../ui/atoms';
 import { saveFile } from '../ui/csv';
 import { countOf, formatBytes, formatCount, formatDuration, shortenId } from '../ui/format';
@@ -16,9 +16,12 @@ import { IconDownload } from '../ui/icons';
 import { Card, Fact, Facts, Notice, PageHead, SkeletonLines, State, surface } from '../ui/surface';
 import { toastProblem } from '../ui/toast';
 import { feedCauseLabel, feedKindLabel, hasEnded } from '../ui/words';
+import { accountParts } from './accountParts';
 import { feedWord } from './feedColumns';
-import { FeedStores } from './FeedStores';
-import { Rejects } from './Rejects';
+
+// The tables of the other tabs are fetched with the tab.
+const FeedStores = lazy(() => import('./FeedStores').then((module) => ({ default: module.FeedStores })));
+const Rejects = lazy(() => import('./Rejects').then((module) => ({ default: module.Rejects })));
 
 const route = getRouteApi('/app/inventory/feeds/$feedId');
 
@@ -75,8 +78,8 @@ export function FeedPage() {
             <Tabs.Tab value="details">Details</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="account"><Account feed={feed} /></Tabs.Panel>
-          <Tabs.Panel value="rejects"><Rejects feed={feed} /></Tabs.Panel>
-          <Tabs.Panel value="stores"><FeedStores feed={feed} /></Tabs.Panel>
+          <Tabs.Panel value="rejects"><Suspense fallback={<Card><SkeletonLines lines={8} height={20} /></Card>}><Rejects feed={feed} /></Suspense></Tabs.Panel>
+          <Tabs.Panel value="stores"><Suspense fallback={<Card><SkeletonLines lines={8} height={20} /></Card>}><FeedStores feed={feed} /></Suspense></Tabs.Panel>
           <Tabs.Panel value="details"><Details feed={feed} /></Tabs.Panel>
         </Tabs>
       </div>
@@ -156,17 +159,6 @@ function FeedNotices({ feed }: { feed: Feed }) {
   );
 }
 
-export function accountParts(account: FeedAccount): Part[] {
-  return [
-    { label: 'Applied', value: Number(account.applied), tone: 'ok' },
-    { label: 'Unchanged', value: Number(account.unchanged), tone: 'quiet' },
-    { label: 'Stale', value: Number(account.stale), tone: 'quiet', faint: true },
-    { label: 'Held', value: Number(account.held), tone: 'warn' },
-    { label: 'Rejected', value: Number(account.rejected), tone: 'bad' },
-    { label: 'Duplicates', value: Number(account.duplicates), tone: 'info' },
-  ];
-}
-
 /** The account closes where its parts add up to the rows that were read; it is checked, not claimed. */
 function Account({ feed }: { feed: Feed }) {
   const { account } = feed;
@@ -190,7 +182,7 @@ function Account({ feed }: { feed: Feed }) {
               : `The parts add up to ${formatCount(sum)}: ${formatCount(Math.abs(total - sum))} ${total > sum ? 'are missing' : 'too many'}`
         }
         aside={
-          <State word={closes ? { label: 'The account closes', tone: 'ok' } : running ? { label: 'Still counting', tone: 'info' } : { label: 'The account does not close', tone: 'bad' }} />
+          <State word={running ? { label: 'Still counting', tone: 'info' } : closes ? { label: 'The account closes', tone: 'ok' } : { label: 'The account does not close', tone: 'bad' }} />
         }
       >
         <StackedBar label="Rows read" parts={parts} />

@@ -5,7 +5,7 @@ import type { Feed, FeedStore } from '../gen/bodega/inventory/v1/feed_pb';
 import { DataTable, type Column } from '../ui/DataTable';
 import { formatCount } from '../ui/format';
 import { Card, surface } from '../ui/surface';
-import { accountParts } from './FeedPage';
+import { accountParts } from './accountParts';
 
 const route = getRouteApi('/app/inventory/feeds/$feedId');
 

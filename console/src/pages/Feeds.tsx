@@ -52,6 +52,7 @@ export function Feeds() {
             columns={feedColumns(search.causes === 'all')}
             rowKey={(feed) => feed.feedId}
             loading={query.isPending}
+            failed={query.isError}
             view={search}
             onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
             onOpen={(feed) => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: feed.feedId } })}

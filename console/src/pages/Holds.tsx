@@ -10,7 +10,7 @@ import { useMay } from '../app/useCaller';
 import { Decision, type Hold } from '../gen/bodega/inventory/v1/item_pb';
 import { Empty, Money, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column } from '../ui/DataTable';
-import { countOf, formatChange, formatMoney, minorToDecimal, shortenId, toDate } from '../ui/format';
+import { countOf, formatChange, formatCount, formatMoney, minorToDecimal, shortenId, storeLabel, toDate } from '../ui/format';
 import { IconCheck, IconX } from '../ui/icons';
 import { Card, PageHead, State, surface } from '../ui/surface';
 import { guardLabel, holdStateWord } from '../ui/words';
@@ -36,10 +36,10 @@ function columnsFor(withDecided: boolean): Column<Hold>[] {
           <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: hold.feedId }}>Remove {countOf(hold.removals, 'item')}</Link>
         ),
     },
-    { key: 'store', title: 'Store', width: 130, grow: 1, value: (hold) => hold.storeName || hold.storeId, phone: false },
-    { key: 'before', title: 'Before', width: 96, align: 'end', value: (hold) => decimal(hold.beforeMinor, hold.currency), cell: (hold) => <Money minor={hold.beforeMinor} currency={hold.currency} />, phone: false },
+    { key: 'store', title: 'Store', width: 120, grow: 1, value: (hold) => hold.storeName || hold.storeId, cell: (hold) => <span title={hold.storeName}>{storeLabel(hold.storeName || hold.storeId, hold.merchantName)}</span>, phone: false },
+    { key: 'before', title: 'Before', width: 112, align: 'end', value: (hold) => decimal(hold.beforeMinor, hold.currency), cell: (hold) => <Money minor={hold.beforeMinor} currency={hold.currency} />, phone: false },
     {
-      key: 'after', title: 'After', width: 96, align: 'end', value: (hold) => decimal(hold.afterMinor, hold.currency),
+      key: 'after', title: 'After', width: 124, align: 'end', value: (hold) => decimal(hold.afterMinor, hold.currency),
       cell: (hold) => <strong><Money minor={hold.afterMinor} currency={hold.currency} /></strong>,
     },
     {
@@ -49,7 +49,7 @@ function columnsFor(withDecided: boolean): Column<Hold>[] {
       phone: false,
     },
     {
-      key: 'median', title: 'Other stores', width: 104, align: 'end', value: (hold) => decimal(hold.medianMinor, hold.currency), phone: false,
+      key: 'median', title: 'Other stores', width: 112, align: 'end', value: (hold) => decimal(hold.medianMinor, hold.currency), phone: false,
       cell: (hold) => <span title="Median over the merchant’s stores">{formatMoney(hold.medianMinor, hold.currency)}</span>,
     },
     { key: 'guard', title: 'Why it is held', width: 210, grow: 2, value: (hold) => guardLabel(hold.guard), cell: (hold) => <span title={hold.detail}>{guardLabel(hold.guard)}</span>, phone: false },
@@ -109,11 +109,12 @@ export function Holds() {
             columns={columnsFor(withDecided)}
             rowKey={(hold) => hold.holdId}
             loading={query.isPending}
+            failed={query.isError}
             view={search}
             onView={(view) => set(view, true)}
             selection={mayDecide ? selection : undefined}
             onOpen={mayDecide ? (hold) => selection.toggle(hold.holdId) : undefined}
-            more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
+            more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage(), all: search.select === 'all' }}
             bar={
               <>
                 <MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant, store: undefined })} />
@@ -145,8 +146,8 @@ function BulkBar({ holds, onDecide, onClear }: { holds: Hold[]; onDecide: (decis
       </div>
       <div className={surface.actions}>
         <Button variant="subtle" color="gray" onClick={onClear}>Clear</Button>
-        <Button variant="default" leftSection={<IconX size={16} />} onClick={() => onDecide(Decision.DISCARD)}>Discard {holds.length}</Button>
-        <Button leftSection={<IconCheck size={16} />} onClick={() => onDecide(Decision.APPROVE)}>Approve {holds.length}</Button>
+        <Button variant="default" leftSection={<IconX size={16} />} onClick={() => onDecide(Decision.DISCARD)}>Discard {formatCount(holds.length)}</Button>
+        <Button leftSection={<IconCheck size={16} />} onClick={() => onDecide(Decision.APPROVE)}>Approve {formatCount(holds.length)}</Button>
       </div>
     </section>
   );

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { Button } from '@mantine/core';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { decideHolds } from '../app/decide';
-import { itemWord } from '../app/ItemList';
 import { itemStoryQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
 import { Decision, type ExplainItemResponse, type Hold, type Item, type ItemChange, type Stage } from '../gen/bodega/inventory/v1/item_pb';
@@ -10,7 +9,7 @@ import { CopyId, Money, PriceMove, ProblemNotice, When } from '../ui/atoms';
 import { formatChange, formatCount, formatMoney, formatShare, shortenId } from '../ui/format';
 import { IconAlert, IconCheck, IconCircle, IconEyeOff, IconHold, IconInfo, IconX } from '../ui/icons';
 import { Card, Fact, Facts, Notice, PageHead, SkeletonLines, State, surface } from '../ui/surface';
-import { feedCauseLabel, guardLabel, hiddenReasonLabel, hiddenReasonSentence, stageLabel, verdictWord } from '../ui/words';
+import { feedCauseLabel, guardLabel, hiddenReasonLabel, hiddenReasonSentence, itemWord, stageLabel, verdictWord } from '../ui/words';
 import css from './ItemStory.module.css';
 
 const route = getRouteApi('/app/inventory/items/$merchantId/$storeId/$itemId');

@@ -17,13 +17,7 @@ export function Items() {
   return (
     <>
       <PageHead title="Items" lede="Every item of every store: what shoppers see of it, and why they do not." />
-      <div className={surface.stack} style={{ gap: 16 }}>
-        <div className={surface.filters}>
-          <ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />
-          <MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant, store: undefined })} />
-          {search.merchant && <StorePicker merchantId={search.merchant} value={search.store} onChange={(store) => set({ store })} />}
-          <VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />
-        </div>
+      <div className={surface.stack}>
         <ItemList
           filter={{
             merchantId: search.merchant ?? '',
@@ -34,6 +28,14 @@ export function Items() {
           }}
           view={search}
           onView={(view) => set(view, true)}
+          search={<ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />}
+          bar={
+            <>
+              <MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant, store: undefined })} />
+              {search.merchant && <StorePicker merchantId={search.merchant} value={search.store} onChange={(store) => set({ store })} />}
+              <VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />
+            </>
+          }
         />
       </div>
     </>
@@ -64,7 +66,6 @@ export function ItemQuery({ value, onChange }: { value: string; onChange: (value
   useEffect(() => setTyped(value), [value]);
   return (
     <TextInput
-      style={{ flex: '1 1 240px', maxWidth: 420 }}
       leftSection={<IconSearch size={15} aria-hidden />}
       aria-label="Search items"
       placeholder="Name, brand, item id or barcode"

@@ -1,23 +1,25 @@
 import { SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import { BarList } from '../charts/parts';
+import { usualRange } from '../charts/scale';
 import { Timeline } from '../charts/Timeline';
 import { MerchantPicker } from '../app/pickers';
 import { overviewQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
 import type { GetOverviewResponse } from '../gen/bodega/inventory/v1/console_pb';
-import { Empty, ProblemNotice } from '../ui/atoms';
-import { DataTable } from '../ui/DataTable';
+import { ProblemNotice } from '../ui/atoms';
 import { countOf, formatCount, formatDuration, formatShare, toDate } from '../ui/format';
-import { IconStore } from '../ui/icons';
 import { Card, Metric, PageHead, SkeletonLines, surface } from '../ui/surface';
 import { hiddenReasonLabel, type Tone } from '../ui/words';
-import { storeColumns, storeKey } from './storeColumns';
+
+// Below the charts: it comes while they are looked at.
+const OverviewStores = lazy(() => import('./OverviewStores').then((module) => ({ default: module.OverviewStores })));
 
 const route = getRouteApi('/app/inventory/');
 const spans = [
+  { value: '1', label: '1 h' },
   { value: '6', label: '6 h' },
   { value: '24', label: '24 h' },
   { value: '168', label: '7 d' },
@@ -28,8 +30,10 @@ export function Overview() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const maySubmit = useMay('inventory.feed.submit');
-  const hours = Number(search.hours) || 24;
-  const { data, error, refetch } = useQuery({ ...overviewQuery(search.merchant ?? '', hours), placeholderData: (before) => before });
+  // Without a wish the server takes the least range that shows the day's work.
+  const asked = Number(search.hours) || 0;
+  const { data, error, refetch } = useQuery({ ...overviewQuery(search.merchant ?? '', asked), placeholderData: (before) => before });
+  const hours = asked || (data ? Math.round((Number(data.stepMs) * data.throughput.length) / 3600_000) : 24);
   const merchant = data?.merchants.find((one) => one.merchantId === search.merchant);
 
   return (
@@ -40,8 +44,8 @@ export function Overview() {
           aria-label="Time range of the charts"
           size="xs"
           data={spans}
-          value={String(hours)}
-          onChange={(value) => void navigate({ search: (before) => ({ ...before, hours: value === '24' ? undefined : value }) })}
+          value={asked || data ? String(hours) : ''}
+          onChange={(value) => void navigate({ search: (before) => ({ ...before, hours: value }) })}
         />
         {maySubmit && <Link to="/inventory/feeds/submit" search={search.merchant ? { merchant: search.merchant } : {}} className={surface.linkButton} data-primary>Submit a feed</Link>}
       </PageHead>
@@ -55,8 +59,6 @@ export function Overview() {
 
 function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: number }) {
   const search = route.useSearch();
-  const navigate = useNavigate();
-  const pageNavigate = route.useNavigate();
   const [hovered, setHovered] = useState<number>();
   const at = useMemo(() => data.throughput.map((point) => toDate(point.at) ?? new Date(0)), [data.throughput]);
   const values = (pick: (point: GetOverviewResponse['throughput'][number]) => bigint) => data.throughput.map((point) => Number(pick(point)));
@@ -74,7 +76,7 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
         <Metric label="Feeds" value={formatCount(feeds)} note={`in the last ${formatDuration(hours * 3600_000)}`} />
       </div>
       <div className={surface.grid} style={{ '--least': '420px' } as React.CSSProperties}>
-        <Card title="Rows through the pipeline" note={<span title="From the 10th to the 90th percentile of the steps shown">{stepNote}; the band is the usual range of applied rows</span>}>
+        <Card title="Rows through the pipeline" note={<span title="From the 10th to the 90th percentile of the steps shown">{stepNote}{usualRange(values((point) => point.applied)) && '; the band is the usual range of applied rows'}</span>}>
           <Timeline
             label="Rows through the pipeline"
             at={at}
@@ -120,21 +122,9 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
         )}
       </Card>
       <Card title="Stores" flush>
-        <DataTable
-          id="overview-stores"
-          label="Stores"
-          rows={data.stores}
-          columns={storeColumns(!search.merchant && data.merchants.length > 1)}
-          rowKey={storeKey}
-          view={search}
-          onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
-          onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: store.merchantId, storeId: store.storeId } })}
-          empty={
-            <Empty icon={<IconStore size={32} />} title="No stores yet" command="bodega store create --merchant M --id 1 --name NAME">
-              A store is one place of a merchant, with its own prices and its own menu.
-            </Empty>
-          }
-        />
+        <Suspense fallback={<div className={surface.cardBody}><SkeletonLines lines={8} height={20} /></div>}>
+          <OverviewStores data={data} />
+        </Suspense>
       </Card>
     </>
   );

@@ -16,10 +16,10 @@ const columns: Column<Reject>[] = [
   { key: 'row', title: 'Row', width: 76, align: 'end', value: (reject) => reject.row, cell: (reject) => formatCount(reject.row) },
   { key: 'item', title: 'Item', width: 120, grow: 1, value: (reject) => reject.itemId, phone: false },
   { key: 'store', title: 'Store', width: 80, value: (reject) => reject.storeId, optional: true },
-  { key: 'column', title: 'Column', width: 110, value: (reject) => reject.column, phone: false, cell: (reject) => reject.column && <code>{reject.column}</code> },
+  { key: 'column', title: 'Column', width: 130, value: (reject) => reject.column, phone: false, cell: (reject) => reject.column && <code>{reject.column}</code> },
   { key: 'value', title: 'Value', width: 140, grow: 1, value: (reject) => reject.value, phone: false, cell: (reject) => <code title={reject.value}>{reject.value || 'empty'}</code> },
   { key: 'reason', title: 'Why', width: 160, grow: 2, value: (reject) => readable(reject.reason), cell: (reject) => <span title={readable(reject.reason)}>{readable(reject.reason)}</span> },
-  { key: 'fix', title: 'What to do', width: 160, grow: 3, value: (reject) => reject.fix, phone: false, cell: (reject) => <span title={reject.fix}>{reject.fix}</span> },
+  { key: 'fix', title: 'What to do', width: 160, grow: 2, value: (reject) => reject.fix, phone: false, cell: (reject) => <span title={reject.fix}>{readable(reject.fix)}</span> },
 ];
 
 export function Rejects({ feed }: { feed: Feed }) {
@@ -37,6 +37,7 @@ export function Rejects({ feed }: { feed: Feed }) {
         columns={columns}
         rowKey={(reject) => `${reject.row} ${reject.storeId} ${reject.column}`}
         loading={query.isPending}
+        failed={query.isError}
         view={search}
         onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
         more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}

@@ -85,17 +85,13 @@ function StoreItems() {
   const navigate = route.useNavigate();
   const set = (part: Partial<typeof search>, replace = false) => void navigate({ search: (before) => ({ ...before, ...part }), replace });
   return (
-    <div className={surface.stack} style={{ gap: 16 }}>
-      <div className={surface.filters}>
-        <ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />
-        <VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />
-      </div>
-      <ItemList
-        filter={{ merchantId, storeId, query: search.q ?? '', visibility: visibilities[search.visibility ?? ''] ?? Visibility.UNSPECIFIED, category: search.category ?? '' }}
-        view={search}
-        onView={(view) => set(view, true)}
-      />
-    </div>
+    <ItemList
+      filter={{ merchantId, storeId, query: search.q ?? '', visibility: visibilities[search.visibility ?? ''] ?? Visibility.UNSPECIFIED, category: search.category ?? '' }}
+      view={search}
+      onView={(view) => set(view, true)}
+      search={<ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />}
+      bar={<VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />}
+    />
   );
 }
 
@@ -116,6 +112,7 @@ function StoreFeeds() {
         columns={feedColumns(true).filter((column) => column.key !== 'merchant')}
         rowKey={(feed) => feed.feedId}
         loading={query.isPending}
+        failed={query.isError}
         view={search}
         onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
         onOpen={(feed) => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: feed.feedId } })}

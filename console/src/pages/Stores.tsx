@@ -41,6 +41,7 @@ export function Stores() {
             columns={storeColumns(!search.merchant && (merchants?.length ?? 0) !== 1)}
             rowKey={storeKey}
             loading={query.isPending}
+            failed={query.isError}
             view={search}
             onView={(view) => set(view, true)}
             onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: store.merchantId, storeId: store.storeId } })}

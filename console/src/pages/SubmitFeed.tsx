@@ -1,17 +1,19 @@
 import { Button, Progress, SegmentedControl, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useBlocker, useNavigate } from '@tanstack/react-router';
+import { useDebouncedValue } from '@mantine/hooks';
 import { useEffect, useRef, useState, type DragEvent } from 'react';
 import { toProblem } from '../api/problem';
 import { submitFeed, type FeedKindName, type UploadProgress } from '../api/upload';
 import { MerchantPicker, StorePicker } from '../app/pickers';
-import { merchantsQuery, refreshInventory } from '../app/queries';
+import { merchantsQuery, previewQuery, refreshInventory } from '../app/queries';
 import { useCaller } from '../app/useCaller';
-import { Command, ProblemNotice } from '../ui/atoms';
+import { Command, FileName, ProblemNotice } from '../ui/atoms';
 import { formatBytes, formatDuration, formatShare } from '../ui/format';
-import { IconUpload, IconX } from '../ui/icons';
-import { Card, PageHead, surface } from '../ui/surface';
+import { IconFile, IconUpload } from '../ui/icons';
+import { Card, Notice, PageHead, surface } from '../ui/surface';
 import { toast } from '../ui/toast';
+import { FileDetails, FileSummary } from './FilePreview';
 import css from './SubmitFeed.module.css';
 
 const route = getRouteApi('/app/inventory/feeds/submit');
@@ -28,6 +30,7 @@ export function SubmitFeed() {
   const caller = useCaller();
   const { data: merchants } = useQuery(merchantsQuery());
   const [file, setFile] = useState<File>();
+  const [chosen, setChosen] = useState(0);
   const [progress, setProgress] = useState<UploadProgress>();
   const [error, setError] = useState<unknown>();
   const [over, setOver] = useState(false);
@@ -40,10 +43,21 @@ export function SubmitFeed() {
   const set = (part: Partial<typeof search>) => void pageNavigate({ search: (before) => ({ ...before, ...part }), replace: true });
   const sending = progress !== undefined;
   useEffect(() => () => abort.current?.abort(), []);
+  // Asked of the upload itself: what was drawn last may still show one that has just ended.
+  const uploading = () => abort.current !== null && !abort.current.signal.aborted;
   useBlocker({
-    shouldBlockFn: () => sending && !window.confirm('The file is still being sent. Leave this page and stop the upload?'),
-    enableBeforeUnload: () => sending,
+    shouldBlockFn: () => uploading() && !window.confirm('The file is still being sent. Leave this page and stop the upload?'),
+    enableBeforeUnload: uploading,
   });
+
+  const choose = (next: File | undefined) => {
+    setFile(next);
+    setChosen((before) => before + 1);
+    setError(undefined);
+  };
+  const upload = { merchantId, storeId: search.store ?? '', kind: kind.value, mapping: search.mapping ?? '' };
+  const [mapping] = useDebouncedValue(upload.mapping, 400);
+  const preview = useQuery(previewQuery({ ...upload, mapping }, file, chosen));
 
   const send = async () => {
     if (!file) return;
@@ -52,16 +66,17 @@ export function SubmitFeed() {
     abort.current = new AbortController();
     try {
       const submitted = await submitFeed(
-        { merchantId, storeId: search.store ?? '', kind: kind.value, mapping: search.mapping ?? '', file },
+        { ...upload, file },
         setProgress,
         abort.current.signal,
       );
+      abort.current = null;
       setProgress(undefined);
       refreshInventory();
       if (submitted.resend) toast({ tone: 'info', title: 'This file is known already', detail: 'It is the newest feed as it stands, so it was not read again. Here is its account.' });
-      // After this render, so that the guard against leaving has let go.
-      setTimeout(() => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: submitted.feedId } }));
+      void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: submitted.feedId } });
     } catch (problem) {
+      abort.current = null;
       setProgress(undefined);
       if (!(problem instanceof DOMException && problem.name === 'AbortError')) setError(problem);
     }
@@ -70,7 +85,7 @@ export function SubmitFeed() {
     event.preventDefault();
     setOver(false);
     const dropped = event.dataTransfer.files[0];
-    if (dropped && !sending) setFile(dropped);
+    if (dropped && !sending) choose(dropped);
   };
   const command = [
     'bodega feed submit',
@@ -90,6 +105,7 @@ export function SubmitFeed() {
           <div
             className={css.drop}
             data-over={over || undefined}
+            data-chosen={file !== undefined || undefined}
             onDragOver={(event) => {
               event.preventDefault();
               setOver(true);
@@ -103,30 +119,33 @@ export function SubmitFeed() {
               className="unseen"
               tabIndex={-1}
               aria-label="The file to submit"
-              onChange={(event) => {
-                setFile(event.currentTarget.files?.[0] ?? undefined);
-                setError(undefined);
-              }}
+              onClick={(event) => { event.currentTarget.value = ''; }}
+              onChange={(event) => choose(event.currentTarget.files?.[0] ?? undefined)}
             />
-            <IconUpload size={32} aria-hidden />
             {file ? (
-              <div className={css.file}>
-                <strong>{file.name}</strong>
-                <span className={surface.second}>{formatBytes(file.size)}</span>
+              <>
+                <IconFile size={22} aria-hidden />
+                <div className={css.file}>
+                  <strong><FileName name={file.name} /></strong>
+                  <div className={surface.second}>{formatBytes(file.size)}</div>
+                </div>
                 {!sending && (
-                  <Button size="compact-sm" variant="subtle" color="gray" leftSection={<IconX size={14} />} onClick={() => { setFile(undefined); if (input.current) input.current.value = ''; }}>
-                    Choose another
-                  </Button>
+                  <Button size="compact-sm" variant="default" onClick={() => input.current?.click()}>Choose another</Button>
                 )}
-              </div>
+              </>
             ) : (
               <>
+                <IconUpload size={32} aria-hidden />
                 <strong>Drop the file here</strong>
+                <span className={surface.second}>You see what is wrong with it before it is sent.</span>
                 <Button variant="default" onClick={() => input.current?.click()}>Choose a file</Button>
               </>
             )}
           </div>
           {progress && file && <Sending progress={progress} onStop={() => abort.current?.abort()} />}
+          {file && !sending && (
+            merchantId ? <FileSummary query={preview} /> : <Notice tone="info" title="Choose whose file it is">Then it is checked here, before anything is sent.</Notice>
+          )}
         </div>
         <Card title="What it is">
           <div className={surface.stack} style={{ gap: 16 }}>
@@ -149,7 +168,7 @@ export function SubmitFeed() {
               value={search.mapping ?? ''}
               onChange={(event) => set({ mapping: event.currentTarget.value || undefined })}
             />
-            <Button onClick={() => void send()} disabled={!file || !merchantId} loading={sending} leftSection={<IconUpload size={16} />}>Submit the feed</Button>
+            <Button onClick={() => void send()} disabled={!file || !merchantId} loading={sending} leftSection={<IconUpload size={16} />}>{preview.data?.error ? 'Submit it all the same' : 'Submit the feed'}</Button>
             <div>
               <div className={css.label}>The same from a terminal</div>
               <Command>{command}</Command>
@@ -157,6 +176,9 @@ export function SubmitFeed() {
           </div>
         </Card>
       </div>
+      {file && !sending && preview.data && (
+        <div className={`${surface.stack} ${css.details}`}><FileDetails data={preview.data} search={search} onView={set} /></div>
+      )}
     </>
   );
 }

@@ -1,19 +1,20 @@
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
 import { decideHolds } from '../app/decide';
 import { FeedProgressBar } from '../app/FeedProgressBar';
-import { summarizeHolds } from '../app/holdSummary';
-import { feedHoldsQuery, todayQuery } from '../app/queries';
+import { ratioText } from '../app/holdSummary';
+import { feedHoldsQuery, queryClient, todayQuery } from '../app/queries';
 import { useCaller, useMay } from '../app/useCaller';
-import type { GetTodayResponse } from '../gen/bodega/inventory/v1/console_pb';
+import type { GetTodayResponse, HeldFeed, LateStore } from '../gen/bodega/inventory/v1/console_pb';
 import { Decision, type Hold } from '../gen/bodega/inventory/v1/item_pb';
 import type { Feed } from '../gen/bodega/inventory/v1/feed_pb';
 import { Empty, PriceMove, ProblemNotice, When } from '../ui/atoms';
-import { countOf, formatCount, formatDuration, formatShare, shortenId } from '../ui/format';
+import { countOf, formatCount, formatDuration, formatShare, shortenId, storeLabel } from '../ui/format';
 import { IconCheck } from '../ui/icons';
 import { Card, PageHead, SkeletonLines, State, surface } from '../ui/surface';
+import { toastProblem } from '../ui/toast';
 import { feedStatusWord, guardLabel } from '../ui/words';
 import css from './Today.module.css';
 
@@ -33,7 +34,7 @@ export function Today() {
 }
 
 function summary(data: GetTodayResponse, name: string | undefined): string {
-  const needs = Number(data.openHolds) + data.lateStores.length + data.feedsToSee.length + data.emptyingStores.length;
+  const needs = data.heldFeeds.length + lateByMerchant(data.lateStores).length + data.feedsToSee.length + data.emptyingStores.length;
   const greeting = name ? `${name}, ` : '';
   const text = needs === 0 ? 'nothing needs you right now.' : `${countOf(needs, 'thing needs', 'things need')} a person now.`;
   return greeting ? greeting + text : text[0]!.toUpperCase() + text.slice(1);
@@ -79,11 +80,11 @@ function Needs({ data }: { data: GetTodayResponse }) {
           flush
         >
           <Rows>
-            {groupByFeed(data.holds.slice(0, 12)).map((holds) =>
-              holds.length < groupFrom ? (
-                holds.map((hold) => <HoldRow key={hold.holdId} hold={hold} mayDecide={mayDecide} />)
+            {data.heldFeeds.map((held) =>
+              held.holds === 1n && held.sample ? (
+                <HoldRow key={held.feedId} hold={held.sample} mayDecide={mayDecide} />
               ) : (
-                <FeedHoldsRow key={holds[0]!.feedId} holds={holds} mayDecide={mayDecide} />
+                <HeldFeedRow key={held.feedId} held={held} mayDecide={mayDecide} />
               ),
             )}
           </Rows>
@@ -92,19 +93,8 @@ function Needs({ data }: { data: GetTodayResponse }) {
       {data.lateStores.length > 0 && (
         <Card title="Stores whose feed is late" note="Their newest full feed is older than their usual rhythm" flush>
           <Rows>
-            {data.lateStores.map(({ store, lastFeedAt, lateByMs, usualIntervalMs }) => store && (
-              <li key={store.merchantId + store.storeId} className={css.row}>
-                <div className={css.what}>
-                  <Link to="/inventory/stores/$merchantId/$storeId" params={{ merchantId: store.merchantId, storeId: store.storeId }} className={css.name}>{store.name}</Link>
-                  <div className={surface.second}>{store.merchantName} · last feed <When at={lastFeedAt} />, usually every {formatDuration(usualIntervalMs)}</div>
-                </div>
-                <State word={{ label: `${formatDuration(lateByMs)} late`, tone: 'warn' }} />
-                {maySubmit && (
-                  <Link to="/inventory/feeds/submit" search={{ merchant: store.merchantId, store: store.storeId, kind: 'full' }} className={surface.linkButton} data-small>
-                    Submit its feed
-                  </Link>
-                )}
-              </li>
+            {lateByMerchant(data.lateStores).map((late) => (
+              <LateRow key={late[0]!.store!.merchantId} late={late} maySubmit={maySubmit} />
             ))}
           </Rows>
         </Card>
@@ -184,7 +174,7 @@ function HoldRow({ hold, mayDecide }: { hold: Hold; mayDecide: boolean }) {
             {what}
           </Link>
         )}
-        <div className={surface.second}>{hold.storeName || hold.storeId} · {guardLabel(hold.guard)} · <When at={hold.createdAt} /></div>
+        <div className={surface.second}>{hold.merchantName}, {storeLabel(hold.storeName || hold.storeId, hold.merchantName)} · {guardLabel(hold.guard)} · <When at={hold.createdAt} /></div>
       </div>
       {!removal && <PriceMove before={hold.beforeMinor} after={hold.afterMinor} currency={hold.currency} />}
       {mayDecide && (
@@ -197,42 +187,82 @@ function HoldRow({ hold, mayDecide }: { hold: Hold; mayDecide: boolean }) {
   );
 }
 
-// As many holds of one feed have one cause, so they are shown and decided as one.
-const groupFrom = 4;
+/** All that one feed had held, decided with one click. */
+function HeldFeedRow({ held, mayDecide }: { held: HeldFeed; mayDecide: boolean }) {
+  const [busy, setBusy] = useState(false);
+  const { sample, feedId } = held;
+  const parts = [held.prices > 0n ? countOf(held.prices, 'price') : '', held.removals > 0n ? countOf(held.removals, 'removal') : ''].filter(Boolean).join(' and ');
+  const where = held.stores === 1n && sample ? storeLabel(sample.storeName || sample.storeId, sample.merchantName) : countOf(held.stores, 'store');
+  const decide = async (decision: Decision.APPROVE | Decision.DISCARD) => {
+    setBusy(true);
+    try {
+      // Read now: what is decided is what is held now, not what was when the page was opened.
+      await decideHolds(await queryClient.fetchQuery({ ...feedHoldsQuery(feedId), staleTime: 0 }), decision);
+    } catch (error) {
+      toastProblem(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <li className={css.row}>
+      <div className={css.what}>
+        <Link to="/inventory/holds" search={{ feed: feedId }} className={css.name}>{parts} of one feed</Link>
+        <div className={surface.second}>
+          {sample?.merchantName}, {where} · {held.guards.length === 1 ? guardLabel(held.guards[0]!) : countOf(held.guards.length, 'reason')} · <When at={sample?.createdAt} />
+        </div>
+        {sample?.itemId && (
+          <div className={surface.second}>
+            {held.typicalRatio > 0 && <>Typically {ratioText(held.typicalRatio)}, such as </>}
+            {sample.itemName || sample.itemId}: <PriceMove before={sample.beforeMinor} after={sample.afterMinor} currency={sample.currency} />
+          </div>
+        )}
+      </div>
+      <Link to="/inventory/holds" search={{ feed: feedId }} className={surface.linkButton} data-small>Look closer</Link>
+      {mayDecide && (
+        <div className={surface.actions}>
+          <Button size="compact-sm" variant="default" disabled={busy} aria-label={`Approve all ${formatCount(held.holds)} holds of ${held.fileName || feedId}`} onClick={() => void decide(Decision.APPROVE)}>Approve all {formatCount(held.holds)}</Button>
+          <Button size="compact-sm" variant="default" disabled={busy} aria-label={`Discard all ${formatCount(held.holds)} holds of ${held.fileName || feedId}`} onClick={() => void decide(Decision.DISCARD)}>Discard all {formatCount(held.holds)}</Button>
+        </div>
+      )}
+    </li>
+  );
+}
 
-function groupByFeed(holds: readonly Hold[]): Hold[][] {
-  const groups = new Map<string, Hold[]>();
-  for (const hold of holds) {
-    const group = groups.get(hold.feedId);
-    if (group) group.push(hold);
-    else groups.set(hold.feedId, [hold]);
+/** One merchant's file brings all its stores, so they are late together. */
+function lateByMerchant(stores: readonly LateStore[]): LateStore[][] {
+  const groups = new Map<string, LateStore[]>();
+  for (const late of stores) {
+    if (!late.store) continue;
+    const group = groups.get(late.store.merchantId);
+    if (group) group.push(late);
+    else groups.set(late.store.merchantId, [late]);
   }
   return [...groups.values()];
 }
 
-/** All that one feed had held, decided with one click. */
-function FeedHoldsRow({ holds, mayDecide }: { holds: Hold[]; mayDecide: boolean }) {
-  const sample = holds[0]!;
-  const all = useQuery(feedHoldsQuery(sample.feedId));
-  const open = all.data?.filter((hold) => hold.state === 'open') ?? holds;
-  const stores = new Set(open.map((hold) => hold.storeName || hold.storeId));
-  const guards = new Set(open.map((hold) => hold.guard));
-  const name = `${countOf(open.length, 'hold')} of one feed`;
+function LateRow({ late, maySubmit }: { late: LateStore[]; maySubmit: boolean }) {
+  const latest = late.reduce((most, one) => (one.lateByMs > most.lateByMs ? one : most));
+  const store = latest.store!;
+  const { merchantId, merchantName } = store;
+  const alone = late.length === 1;
+  const rhythm = <>Last feed <When at={latest.lastFeedAt} />, usually every {formatDuration(latest.usualIntervalMs)}</>;
   return (
     <li className={css.row}>
       <div className={css.what}>
-        <Link to="/inventory/holds" search={{ feed: sample.feedId }} className={css.name}>{name}</Link>
-        <div className={surface.second}>
-          {stores.size === 1 ? [...stores][0] : `${sample.merchantName}, ${countOf(stores.size, 'store')}`} · {guards.size === 1 ? guardLabel(sample.guard) : countOf(guards.size, 'reason')} · <When at={sample.createdAt} />
-        </div>
-        <div className={surface.second}>{summarizeHolds(open).approve}</div>
+        {alone ? (
+          <Link to="/inventory/stores/$merchantId/$storeId" params={{ merchantId, storeId: store.storeId }} className={css.name}>{store.name}</Link>
+        ) : (
+          <Link to="/inventory/stores" search={{ merchant: merchantId }} className={css.name}>{countOf(late.length, 'store')} of {merchantName || merchantId}</Link>
+        )}
+        <div className={surface.second}>{alone ? merchantName : late.map((one) => storeLabel(one.store!.name, merchantName)).join(', ')}</div>
+        <div className={surface.second}>{rhythm}</div>
       </div>
-      <Link to="/inventory/holds" search={{ feed: sample.feedId }} className={surface.linkButton} data-small>Look closer</Link>
-      {mayDecide && (
-        <div className={surface.actions}>
-          <Button size="compact-sm" variant="default" disabled={!all.data} onClick={() => void decideHolds(open, Decision.APPROVE)}>Approve all {formatCount(open.length)}</Button>
-          <Button size="compact-sm" variant="default" disabled={!all.data} onClick={() => void decideHolds(open, Decision.DISCARD)}>Discard all {formatCount(open.length)}</Button>
-        </div>
+      <State word={{ label: `${formatDuration(latest.lateByMs)} late`, tone: 'warn' }} />
+      {maySubmit && (
+        <Link to="/inventory/feeds/submit" search={{ merchant: merchantId, kind: 'full', ...(alone ? { store: store.storeId } : {}) }} className={surface.linkButton} data-small>
+          {alone ? 'Submit its feed' : 'Submit their feed'}
+        </Link>
       )}
     </li>
   );

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { FeedStatus, type Feed } from '../gen/bodega/inventory/v1/feed_pb';
-import { When } from '../ui/atoms';
+import { FileName, When } from '../ui/atoms';
 import type { Column } from '../ui/DataTable';
 import { formatBytes, formatCount, formatDuration, formatShare, shortenId, toDate } from '../ui/format';
 import { State } from '../ui/surface';
@@ -18,7 +18,7 @@ export function feedWord(feed: Feed): Word {
 
 export function feedColumns(withCause: boolean): Column<Feed>[] {
   const count = (key: string, title: string, pick: (feed: Feed) => bigint | undefined, optional = false): Column<Feed> => ({
-    key, title, width: 86, align: 'end', value: pick, phone: false, optional,
+    key, title, width: 78, align: 'end', value: pick, phone: false, optional,
     cell: (feed) => {
       const value = pick(feed);
       return value === undefined ? '–' : formatCount(value);
@@ -26,13 +26,13 @@ export function feedColumns(withCause: boolean): Column<Feed>[] {
   });
   return [
     {
-      key: 'file', title: 'File', width: 230, grow: 3, value: (feed) => feed.fileName || feed.feedId,
-      cell: (feed) => <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: feed.feedId }}>{feed.fileName || shortenId(feed.feedId)}</Link>,
+      key: 'file', title: 'File', width: 240, grow: 4, value: (feed) => feed.fileName || feed.feedId,
+      cell: (feed) => <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: feed.feedId }}><FileName name={feed.fileName || shortenId(feed.feedId)} /></Link>,
     },
-    { key: 'status', title: 'Status', width: 150, value: (feed) => feedWord(feed).label, cell: (feed) => <State word={feedWord(feed)} title={feed.error || undefined} /> },
-    { key: 'merchant', title: 'Merchant', width: 120, grow: 1, value: (feed) => feed.merchantName || feed.merchantId, phone: false },
+    { key: 'status', title: 'Status', width: 140, value: (feed) => feedWord(feed).label, cell: (feed) => <State word={feedWord(feed)} title={feed.error || undefined} /> },
+    { key: 'merchant', title: 'Merchant', width: 134, value: (feed) => feed.merchantName || feed.merchantId, phone: false },
     { key: 'store', title: 'Store', width: 90, value: (feed) => feed.storeId || 'Many', optional: true },
-    { key: 'kind', title: 'Kind', width: 104, value: (feed) => feedKindLabel(feed.kind), phone: false },
+    { key: 'kind', title: 'Kind', width: 100, value: (feed) => feedKindLabel(feed.kind), phone: false },
     ...(withCause ? [{ key: 'cause', title: 'Cause', width: 120, value: (feed: Feed) => feedCauseLabel(feed.cause), phone: false }] : []),
     count('read', 'Rows', (feed) => feed.account?.rowsRead),
     count('applied', 'Applied', (feed) => feed.account?.applied),
@@ -41,7 +41,7 @@ export function feedColumns(withCause: boolean): Column<Feed>[] {
     count('rejected', 'Rejected', (feed) => feed.account?.rejected),
     count('removed', 'Removed', (feed) => feed.account?.removed, true),
     {
-      key: 'submitted', title: 'Submitted', width: 132, value: (feed) => toDate(feed.submittedAt)?.toISOString(), phone: false,
+      key: 'submitted', title: 'Submitted', width: 130, value: (feed) => toDate(feed.submittedAt)?.toISOString(), phone: false,
       cell: (feed) => <When at={feed.submittedAt} />,
     },
     { key: 'took', title: 'Took', width: 80, align: 'end', value: (feed) => feed.durationMs, cell: (feed) => (feed.durationMs > 0n ? formatDuration(feed.durationMs) : '–'), phone: false },

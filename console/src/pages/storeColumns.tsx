@@ -3,7 +3,7 @@ import { StackedBar } from '../charts/parts';
 import type { Store } from '../gen/bodega/inventory/v1/merchant_pb';
 import { When } from '../ui/atoms';
 import type { Column } from '../ui/DataTable';
-import { formatCount, formatShare, toDate } from '../ui/format';
+import { formatCount, formatShare, storeLabel, toDate } from '../ui/format';
 import { State, surface } from '../ui/surface';
 
 export function storeKey(store: Store): string {
@@ -16,7 +16,7 @@ export function storeColumns(withMerchant: boolean): Column<Store>[] {
       key: 'name', title: 'Store', width: 200, grow: 2, value: (store) => store.name,
       cell: (store) => (
         <>
-          <Link tabIndex={-1} to="/inventory/stores/$merchantId/$storeId" params={{ merchantId: store.merchantId, storeId: store.storeId }}>{store.name}</Link>
+          <Link tabIndex={-1} to="/inventory/stores/$merchantId/$storeId" params={{ merchantId: store.merchantId, storeId: store.storeId }} title={store.name}>{withMerchant ? storeLabel(store.name, store.merchantName) : store.name}</Link>
           <span className={surface.second}> {store.storeId}</span>
         </>
       ),

@@ -15,18 +15,14 @@ export function useSelection<Row>(
   const latest = useRef({ rows, rowKey, setAddress, keys });
   latest.current = { rows, rowKey, setAddress, keys };
 
-  // "all" in an address that was opened can only be read once the rows are here.
-  const waiting = useRef(inAddress === 'all');
+  // "all" is every row, those too that are still on their way.
+  const everything = inAddress === 'all';
   useEffect(() => {
-    if (waiting.current && rows.length > 0) {
-      waiting.current = false;
-      setKeys(new Set(rows.map(latest.current.rowKey)));
-    }
-  }, [rows]);
+    if (everything && rows.length > 0) setKeys(new Set(rows.map(latest.current.rowKey)));
+  }, [everything, rows]);
 
   const onChange = useCallback((next: Set<string>) => {
     const { rows: shown, rowKey: key, setAddress: write } = latest.current;
-    waiting.current = false;
     setKeys(next);
     if (next.size === 0) write(undefined);
     else if (shown.length > 0 && shown.every((row) => next.has(key(row)))) write('all');

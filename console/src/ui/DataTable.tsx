@@ -5,7 +5,7 @@ import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, 
 import { saveFile, toCsv } from './csv';
 import css from './DataTable.module.css';
 import { formatCount } from './format';
-import { IconColumns, IconDownload, IconSearch, IconSortDown, IconSortUp } from './icons';
+import { IconColumns, IconDownload, IconSearch, IconSortDown, IconSortUp, IconX } from './icons';
 import { useDensity } from './density';
 import { useRemembered } from './remembered';
 import { filterRows, nextSort, parseSort, sortRows, sortText, type CellValue } from './tableRows';
@@ -49,12 +49,15 @@ export interface DataTableProps<Row> {
   onOpen?: (row: Row) => void;
   selection?: Selection;
   loading?: boolean;
+  /** True where the rows could not be read: then nothing claims that there are none. */
+  failed?: boolean;
   empty?: ReactNode;
   /** More rows at the server: they are fetched as the table nears its end. */
-  more?: { available: boolean; loading: boolean; load: () => void };
+  more?: { available: boolean; loading: boolean; load: () => void; /** True fetches them all. */ all?: boolean };
   height?: string;
-  filterPlaceholder?: string;
   bar?: ReactNode;
+  /** A search at the server in the place of the filter of the rows that are here. */
+  search?: ReactNode;
 }
 
 const rowHeights = { comfortable: 48, compact: 34 } as const;
@@ -91,14 +94,14 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const [activeKey, setActiveKey] = useState<string>();
   const active = activeKey === undefined ? -1 : ordered.findIndex((row) => rowKey(row) === activeKey);
   const gridId = useId();
-  const filterRef = useRef<HTMLInputElement>(null);
+  const searchRef = useRef<HTMLDivElement>(null);
 
   const items = virtual.getVirtualItems();
   const lastIndex = items.at(-1)?.index ?? 0;
   const wantsAll = Boolean(view.sort || view.filter);
   useEffect(() => {
     // A sort or a filter speaks of all rows, so all are fetched; else only what is near.
-    if (more?.available && !more.loading && (wantsAll || lastIndex >= ordered.length - 60)) more.load();
+    if (more?.available && !more.loading && (wantsAll || more.all || lastIndex >= ordered.length - 60)) more.load();
   }, [more, lastIndex, ordered.length, wantsAll]);
 
   const move = (to: number) => {
@@ -138,7 +141,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
         if (!selection || !(event.ctrlKey || event.metaKey)) return;
         selection.onChange(new Set(ordered.map(rowKey)));
         break;
-      case '/': filterRef.current?.focus(); break;
+      case '/': searchRef.current?.querySelector('input')?.focus(); break;
       default: return;
     }
     event.preventDefault();
@@ -156,24 +159,35 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     saveFile(`${id}.csv`, new Blob([csv], { type: 'text/csv' }));
   };
 
+  if (props.failed && rows.length === 0) return null;
   return (
     <div className={css.frame}>
       <div className={css.bar}>
-        <TextInput
-          ref={filterRef}
+        <div
+          ref={searchRef}
           className={css.barFilter}
-          leftSection={<IconSearch size={15} aria-hidden />}
-          placeholder={props.filterPlaceholder ?? 'Filter these rows'}
-          aria-label={`Filter ${label.toLowerCase()}`}
-          value={view.filter ?? ''}
-          onChange={(event) => onView({ ...view, filter: event.currentTarget.value || undefined })}
           onKeyDown={(event) => {
             if (event.key === 'ArrowDown') scroller.current?.focus();
           }}
-        />
+        >
+          {props.search ?? (
+            <TextInput
+              leftSection={<IconSearch size={15} aria-hidden />}
+              placeholder="Filter these rows"
+              aria-label={`Filter ${label.toLowerCase()}`}
+              value={view.filter ?? ''}
+              onChange={(event) => onView({ ...view, filter: event.currentTarget.value || undefined })}
+            />
+          )}
+        </div>
         {props.bar}
+        {props.search !== undefined && view.filter && (
+          <button type="button" className={css.chip} onClick={() => onView({ ...view, filter: undefined })} aria-label={`Show all rows, not only those with ${view.filter}`}>
+            {view.filter} <IconX size={12} aria-hidden />
+          </button>
+        )}
         <span className={css.barCount} role="status">
-          {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}rows`}
+          {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}${rows.length === 1 ? 'row' : 'rows'}`}
         </span>
         <Menu position="bottom-end" closeOnItemClick={false} withinPortal>
           <Menu.Target>
@@ -270,7 +284,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
       )}
       {more?.available && !props.loading && (
         <div className={css.foot} role="status">
-          {more.loading ? 'Fetching more rows…' : `The first ${formatCount(rows.length)} rows are here; more come as you scroll.`}
+          {more.loading ? `Fetching more rows; ${formatCount(rows.length)} are here…` : `The first ${formatCount(rows.length)} rows are here; more come as you scroll.`}
         </div>
       )}
     </div>

@@ -1,4 +1,4 @@
-import { Tooltip, ActionIcon, Button } from '@mantine/core';
+import { ActionIcon, Button } from '@mantine/core';
 import { useSyncExternalStore, type ReactNode } from 'react';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { toProblem } from '../api/problem';
@@ -38,11 +38,8 @@ export function When({ at, empty = '–' }: { at: Timestamp | undefined; empty?:
   if (!date) return <span>{empty}</span>;
   // The page's clock may lag behind a time that has just been stamped.
   const reference = date > current ? new Date() : current;
-  return (
-    <Tooltip label={formatExact(date)}>
-      <time dateTime={date.toISOString()}>{formatRelative(date, reference)}</time>
-    </Tooltip>
-  );
+  // The browser's own tooltip: a table draws hundreds of times, and a component for each would cost its scrolling.
+  return <time dateTime={date.toISOString()} title={formatExact(date)}>{formatRelative(date, reference)}</time>;
 }
 
 export function Money({ minor, currency, per }: { minor: bigint | undefined; currency: string; per?: string }) {
@@ -83,6 +80,21 @@ export function CopyId({ id, what = 'Id', keep }: { id: string; what?: string; k
       <span className="unseen">Copy {what.toLowerCase()} {id}</span>
       <IconCopy size={13} aria-hidden />
     </button>
+  );
+}
+
+// Dates, parts and endings stand at the end of a file's name.
+const nameEnd = 12;
+
+/** A file's name that gives way in its middle where there is no room. */
+export function FileName({ name }: { name: string }) {
+  const cut = name.length - nameEnd;
+  if (cut < 6) return <>{name}</>;
+  return (
+    <span className={surface.middle} title={name}>
+      <span className={surface.middleHead}>{name.slice(0, cut)}</span>
+      <span>{name.slice(cut)}</span>
+    </span>
   );
 }
 

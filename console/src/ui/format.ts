@@ -153,3 +153,9 @@ export function formatChange(before: bigint | undefined, after: bigint | undefin
   const percent = (ratio - 1) * 100;
   return `${percent > 0 ? '+' : percent < 0 ? '−' : ''}${Math.abs(percent).toFixed(1)}%`;
 }
+
+/** A store's name without that of its merchant, which stands beside it or is known. */
+export function storeLabel(name: string, merchantName: string): string {
+  const short = merchantName && name.startsWith(merchantName) ? name.slice(merchantName.length).replace(/^[\s,–-]+/, '') : '';
+  return short || name;
+}

@@ -41,3 +41,4 @@ export { default as IconFlask } from '@tabler/icons-react/dist/esm/icons/IconFla
 export { default as IconExternal } from '@tabler/icons-react/dist/esm/icons/IconArrowRight.mjs';
 export { default as IconCatalog } from '@tabler/icons-react/dist/esm/icons/IconBook2.mjs';
 export { default as IconUsers } from '@tabler/icons-react/dist/esm/icons/IconUsers.mjs';
+export { default as IconFile } from '@tabler/icons-react/dist/esm/icons/IconFileText.mjs';

@@ -1,4 +1,4 @@
-import { Skeleton, Tooltip } from '@mantine/core';
+import { Skeleton } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import css from './surface.module.css';
@@ -59,13 +59,12 @@ const toneIcons = { ok: IconCheck, warn: IconAlert, bad: IconX, info: IconInfo, 
 /** A state by colour, icon and word together. */
 export function State({ word, title }: { word: Word; title?: string }) {
   const Icon = toneIcons[word.tone];
-  const badge = (
-    <span className={`${css.state} ${css[word.tone]}`}>
+  return (
+    <span className={`${css.state} ${css[word.tone]}`} title={title}>
       <Icon size={13} stroke={2.2} aria-hidden />
       <span className={css.stateText}>{word.label}</span>
     </span>
   );
-  return title ? <Tooltip label={title} multiline maw={360}>{badge}</Tooltip> : badge;
 }
 
 export function Notice({ tone, title, children, action }: { tone: Tone; title: ReactNode; children?: ReactNode; action?: ReactNode }) {

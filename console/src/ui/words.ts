@@ -1,4 +1,5 @@
 import { FeedCause, FeedKind, FeedStatus } from '../gen/bodega/inventory/v1/feed_pb';
+import type { Item } from '../gen/bodega/inventory/v1/item_pb';
 import { Role } from '../gen/bodega/identity/v1/identity_pb';
 
 /** What a state means to a person; the colour, the icon and the word always go together. */
@@ -42,6 +43,11 @@ export function hiddenReasonSentence(reason: string): string {
   return hiddenReasons[reason]?.sentence ?? `Hidden because of: ${readable(reason).toLowerCase()}.`;
 }
 
+export function itemWord(item: Item): Word {
+  if (item.shown) return item.holdId ? { label: 'Shown, change held', tone: 'warn' } : { label: 'Shown', tone: 'ok' };
+  return { label: hiddenReasonLabel(item.hiddenReason), tone: item.hiddenReason === 'no_good_price' && item.holdId ? 'warn' : 'bad' };
+}
+
 const guards: Record<string, string> = {
   zero_price: 'Zero or less',
   below_floor: 'Below the merchant’s floor',
@@ -49,7 +55,8 @@ const guards: Record<string, string> = {
   currency_changed: 'Currency changed',
   price_jump_previous: 'Moved too far at once',
   price_off_median: 'Far from other stores’ price',
-  power_of_ten: 'Looks off by a factor of 10 or 100',
+  power_of_ten: 'Decimal point slipped?',
+  removals_truncated: 'The file was cut off',
   too_many_absent: 'Too many items missing at once',
 };
 

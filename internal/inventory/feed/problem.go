@@ -47,6 +47,8 @@ type RowError struct {
 	Field  Field // NumFields where the column is mapped to nothing or the whole row is meant
 	Reason Reason
 	Detail string // what happened and what to do, as a sentence without the place
+	// What the row says, where it could be read that far.
+	Store, Item, Value string
 }
 
 // Error names row, line and column, then what happened.

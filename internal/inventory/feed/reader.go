@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Defaults of the limits.
@@ -55,6 +56,17 @@ type ColumnUse struct {
 	Index  int     // from 1; in XML and JSON the order of first appearance
 	Fields []Field // fields that may take their value here, maybe none
 	Sample string  // first non-empty value, with WithSamples
+}
+
+// ColumnOf is how a file with these columns calls the one of a field: the first
+// of them where several feed it, "" where none has a name.
+func ColumnOf(columns []ColumnUse, f Field) string {
+	for _, use := range columns {
+		if slices.Contains(use.Fields, f) && use.Name != "" {
+			return use.Name
+		}
+	}
+	return ""
 }
 
 // Reader reads rows one by one, in memory bounded by the largest row allowed.

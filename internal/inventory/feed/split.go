@@ -115,7 +115,10 @@ func (s *Splitter) Add(row *Row) error {
 		{ItemID, NoItem, "the row has no item id"},
 	} {
 		if row.Values[need.field] == "" {
-			s.Reject(&RowError{Row: row.Number, Line: row.Line, Column: need.field.String(), Field: need.field, Reason: need.reason, Detail: need.detail})
+			s.Reject(&RowError{
+				Row: row.Number, Line: row.Line, Column: need.field.String(), Field: need.field, Reason: need.reason, Detail: need.detail,
+				Store: row.Values[StoreID], Item: row.Values[ItemID],
+			})
 			return nil
 		}
 	}

@@ -500,3 +500,18 @@ func BenchmarkRow(b *testing.B) {
 		}
 	}
 }
+
+// Merchants call both a count and a yes or no "stock".
+func TestQuantityThatIsAWord(t *testing.T) {
+	for _, c := range []struct {
+		quantity, availability string
+		want                   Availability
+	}{
+		{"no", "", OutOfStock}, {"Sold out", "", OutOfStock}, {"yes", "", InStock}, {"no", "in stock", InStock},
+	} {
+		item, problems, ok := Row(row(map[feed.Field]string{feed.Quantity: c.quantity, feed.Availability: c.availability}), rules(), nil)
+		if !ok || len(problems) > 0 || item.QuantityKnown || item.Availability != c.want {
+			t.Errorf("quantity %q and availability %q: %v, known %v, problems %v", c.quantity, c.availability, item.Availability, item.QuantityKnown, problems)
+		}
+	}
+}

@@ -16,7 +16,8 @@ type Rules struct {
 	// field in the automatic way.
 	Mapping *feed.Mapping
 	// Currency is the one that the store sells in. A row in another currency is
-	// rejected: nothing here converts.
+	// rejected: nothing here converts. Empty where it is not known: prices then
+	// only have to be numbers.
 	Currency money.Currency
 	// Rounding is for prices finer than the currency's minor unit.
 	Rounding money.Rounding
@@ -86,13 +87,14 @@ func (r *reader) unreadable(f feed.Field, s Severity, rule Rule, err error) {
 // About is a problem with one value of a row.
 func About(row *feed.Row, mapping *feed.Mapping, f feed.Field, s Severity, rule Rule, reason, fix string) Problem {
 	return Problem{
-		Row: row.Number, Line: row.Line, Column: columnName(mapping, f), Field: f, Value: clip(row.Values[f]),
+		Row: row.Number, Line: row.Line, Column: ColumnName(mapping, f), Field: f, Value: clip(row.Values[f]),
 		Severity: s, Rule: rule, Reason: reason, Fix: fix,
 	}
 }
 
-// columnName is what the merchant calls the column.
-func columnName(mapping *feed.Mapping, f feed.Field) string {
+// ColumnName is what the merchant calls the column of a field: the first name
+// that the mapping has for it.
+func ColumnName(mapping *feed.Mapping, f feed.Field) string {
 	if mapping != nil && len(mapping.Fields[f].Columns) > 0 {
 		column := mapping.Fields[f].Columns[0]
 		if column.Index > 0 {
@@ -186,6 +188,13 @@ func (r *reader) availability(item *Item) {
 	}
 	d, err := money.ParseDecimal(text, r.style(feed.Quantity))
 	if err != nil {
+		// A column named stock counts in some files and says yes or no in others.
+		if word := r.availabilityWord(text); word != Unstated {
+			if item.Availability == Unstated {
+				item.Availability = word
+			}
+			return
+		}
 		r.unreadable(feed.Quantity, Dropped, BadQuantity, err)
 		return
 	}
@@ -418,7 +427,7 @@ func (r *reader) price(f feed.Field, rule Rule, severity Severity) Price {
 		r.problem(f, severity, NegativePrice, "is below zero", "send the price that a customer pays")
 		return Price{}
 	}
-	if p.Rounded {
+	if p.Rounded && r.rules.Currency != "" {
 		r.problem(f, Noted, PriceRounded, "is finer than the currency's smallest unit and was rounded to "+
 			money.Format(p.Minor, r.rules.Currency), "send prices in whole "+r.smallest())
 	}

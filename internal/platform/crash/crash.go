@@ -15,10 +15,3 @@
 //	                   durable and before its caller knows. A name rather than
 //	                   a mere number, as background work writes in between
 package crash
-
-// Write is a durable write on its way. The zero value is one that nobody counts.
-type Write struct {
-	number int
-	name   string
-	chosen bool
-}

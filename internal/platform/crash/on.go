@@ -13,6 +13,13 @@ import (
 	"syscall"
 )
 
+// Write is a durable write on its way. The zero value is one that nobody counts.
+type Write struct {
+	number int
+	name   string
+	chosen bool
+}
+
 // Before is called when all of a write is ready and nothing of it can be seen.
 func Before(name string) Write {
 	w := plan.count(name)

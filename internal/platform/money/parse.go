@@ -110,6 +110,7 @@ type Amount struct {
 // Parse reads a decimal text as an amount of the currency. A code or symbol
 // may stand before or after the number; it must agree with the currency. Signs
 // are read, so that the caller can say what is wrong with a negative price.
+// Where no currency is known, any may stand there, and amounts have two decimals.
 // Scientific notation, NaN and infinities are refused. The error is always a
 // *SyntaxError.
 func Parse(text string, c Currency, style Style, r Rounding) (Amount, error) {
@@ -142,7 +143,7 @@ func splitCurrency(text string, want Currency) (number string, named Currency, e
 		}
 		code := Currency(strings.ToUpper(word))
 		if code.Known() {
-			if code != want {
+			if code != want && want != "" {
 				return "", "", &SyntaxError{text, "is in " + string(code) + " where the store sells in " + string(want),
 					"send the price in " + string(want) + ", or map the currency column"}
 			}
@@ -152,7 +153,7 @@ func splitCurrency(text string, want Currency) (number string, named Currency, e
 			if word != symbol.text {
 				continue
 			}
-			if !strings.Contains(symbol.of, string(want)) || want == "" {
+			if !strings.Contains(symbol.of, string(want)) {
 				return "", "", &SyntaxError{text, "carries the symbol " + word + " where the store sells in " + string(want),
 					"send the price in " + string(want) + ", or map the currency column"}
 			}

@@ -45,6 +45,10 @@ func (c ServerConfig) Validate() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("tls-cert and tls-key: give both or neither"))
+	} else if c.TLS() {
+		if _, err := (&certificate{certFile: c.TLSCert, keyFile: c.TLSKey, now: time.Now}).load(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	for _, origin := range c.TrustedOrigins {
 		u, err := url.Parse(origin)

@@ -72,8 +72,10 @@ type GetTodayResponse struct {
 	// Stores most of whose items are predicted to be out of stock.
 	EmptyingStores []*Store `protobuf:"bytes,5,rep,name=emptying_stores,json=emptyingStores,proto3" json:"emptying_stores,omitempty"`
 	Running        []*Feed  `protobuf:"bytes,6,rep,name=running,proto3" json:"running,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The open holds by the feed that brought them, newest first.
+	HeldFeeds     []*HeldFeed `protobuf:"bytes,7,rep,name=held_feeds,json=heldFeeds,proto3" json:"held_feeds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetTodayResponse) Reset() {
@@ -148,6 +150,126 @@ func (x *GetTodayResponse) GetRunning() []*Feed {
 	return nil
 }
 
+func (x *GetTodayResponse) GetHeldFeeds() []*HeldFeed {
+	if x != nil {
+		return x.HeldFeeds
+	}
+	return nil
+}
+
+// HeldFeed is what one feed had held and nobody has decided: holds of one feed
+// mostly have one cause, so a person decides them as one.
+type HeldFeed struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	FeedId   string                 `protobuf:"bytes,1,opt,name=feed_id,json=feedId,proto3" json:"feed_id,omitempty"`
+	FileName string                 `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	Holds    int64                  `protobuf:"varint,3,opt,name=holds,proto3" json:"holds,omitempty"`
+	// How many of the holds are of prices, and how many items the others remove.
+	Prices   int64    `protobuf:"varint,4,opt,name=prices,proto3" json:"prices,omitempty"`
+	Removals int64    `protobuf:"varint,5,opt,name=removals,proto3" json:"removals,omitempty"`
+	Stores   int64    `protobuf:"varint,6,opt,name=stores,proto3" json:"stores,omitempty"`
+	Guards   []string `protobuf:"bytes,7,rep,name=guards,proto3" json:"guards,omitempty"`
+	// New over old price in the geometric mean; 0 where none has an old price.
+	TypicalRatio float64 `protobuf:"fixed64,8,opt,name=typical_ratio,json=typicalRatio,proto3" json:"typical_ratio,omitempty"`
+	// One of the holds.
+	Sample        *Hold `protobuf:"bytes,9,opt,name=sample,proto3" json:"sample,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldFeed) Reset() {
+	*x = HeldFeed{}
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldFeed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldFeed) ProtoMessage() {}
+
+func (x *HeldFeed) ProtoReflect() protoreflect.Message {
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldFeed.ProtoReflect.Descriptor instead.
+func (*HeldFeed) Descriptor() ([]byte, []int) {
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *HeldFeed) GetFeedId() string {
+	if x != nil {
+		return x.FeedId
+	}
+	return ""
+}
+
+func (x *HeldFeed) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *HeldFeed) GetHolds() int64 {
+	if x != nil {
+		return x.Holds
+	}
+	return 0
+}
+
+func (x *HeldFeed) GetPrices() int64 {
+	if x != nil {
+		return x.Prices
+	}
+	return 0
+}
+
+func (x *HeldFeed) GetRemovals() int64 {
+	if x != nil {
+		return x.Removals
+	}
+	return 0
+}
+
+func (x *HeldFeed) GetStores() int64 {
+	if x != nil {
+		return x.Stores
+	}
+	return 0
+}
+
+func (x *HeldFeed) GetGuards() []string {
+	if x != nil {
+		return x.Guards
+	}
+	return nil
+}
+
+func (x *HeldFeed) GetTypicalRatio() float64 {
+	if x != nil {
+		return x.TypicalRatio
+	}
+	return 0
+}
+
+func (x *HeldFeed) GetSample() *Hold {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
 // LateStore is a store whose full feed did not come when it usually does.
 type LateStore struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -162,7 +284,7 @@ type LateStore struct {
 
 func (x *LateStore) Reset() {
 	*x = LateStore{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[2]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -174,7 +296,7 @@ func (x *LateStore) String() string {
 func (*LateStore) ProtoMessage() {}
 
 func (x *LateStore) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[2]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -187,7 +309,7 @@ func (x *LateStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LateStore.ProtoReflect.Descriptor instead.
 func (*LateStore) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{2}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *LateStore) GetStore() *Store {
@@ -221,7 +343,8 @@ func (x *LateStore) GetLateByMs() int64 {
 type GetOverviewRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	MerchantId string                 `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// How far back the charts reach; 0 means 24 hours.
+	// How far back the charts reach; 0 means the least of 1, 6 and 24 hours that
+	// shows all work of the last 24.
 	Hours         int32 `protobuf:"varint,2,opt,name=hours,proto3" json:"hours,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -229,7 +352,7 @@ type GetOverviewRequest struct {
 
 func (x *GetOverviewRequest) Reset() {
 	*x = GetOverviewRequest{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[3]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -241,7 +364,7 @@ func (x *GetOverviewRequest) String() string {
 func (*GetOverviewRequest) ProtoMessage() {}
 
 func (x *GetOverviewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[3]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -254,7 +377,7 @@ func (x *GetOverviewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOverviewRequest.ProtoReflect.Descriptor instead.
 func (*GetOverviewRequest) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{3}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetOverviewRequest) GetMerchantId() string {
@@ -290,7 +413,7 @@ type GetOverviewResponse struct {
 
 func (x *GetOverviewResponse) Reset() {
 	*x = GetOverviewResponse{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[4]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +425,7 @@ func (x *GetOverviewResponse) String() string {
 func (*GetOverviewResponse) ProtoMessage() {}
 
 func (x *GetOverviewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[4]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +438,7 @@ func (x *GetOverviewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOverviewResponse.ProtoReflect.Descriptor instead.
 func (*GetOverviewResponse) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{4}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetOverviewResponse) GetMerchants() []*Merchant {
@@ -399,7 +522,7 @@ type HiddenReason struct {
 
 func (x *HiddenReason) Reset() {
 	*x = HiddenReason{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[5]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +534,7 @@ func (x *HiddenReason) String() string {
 func (*HiddenReason) ProtoMessage() {}
 
 func (x *HiddenReason) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[5]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +547,7 @@ func (x *HiddenReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HiddenReason.ProtoReflect.Descriptor instead.
 func (*HiddenReason) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{5}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HiddenReason) GetReason() string {
@@ -456,7 +579,7 @@ type ThroughputPoint struct {
 
 func (x *ThroughputPoint) Reset() {
 	*x = ThroughputPoint{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[6]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +591,7 @@ func (x *ThroughputPoint) String() string {
 func (*ThroughputPoint) ProtoMessage() {}
 
 func (x *ThroughputPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[6]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +604,7 @@ func (x *ThroughputPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThroughputPoint.ProtoReflect.Descriptor instead.
 func (*ThroughputPoint) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{6}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ThroughputPoint) GetAt() *timestamppb.Timestamp {
@@ -535,7 +658,7 @@ type FindRequest struct {
 
 func (x *FindRequest) Reset() {
 	*x = FindRequest{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[7]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +670,7 @@ func (x *FindRequest) String() string {
 func (*FindRequest) ProtoMessage() {}
 
 func (x *FindRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[7]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +683,7 @@ func (x *FindRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindRequest.ProtoReflect.Descriptor instead.
 func (*FindRequest) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{7}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FindRequest) GetQuery() string {
@@ -581,7 +704,7 @@ type FindResponse struct {
 
 func (x *FindResponse) Reset() {
 	*x = FindResponse{}
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[8]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +716,7 @@ func (x *FindResponse) String() string {
 func (*FindResponse) ProtoMessage() {}
 
 func (x *FindResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bodega_inventory_v1_console_proto_msgTypes[8]
+	mi := &file_bodega_inventory_v1_console_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +729,7 @@ func (x *FindResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindResponse.ProtoReflect.Descriptor instead.
 func (*FindResponse) Descriptor() ([]byte, []int) {
-	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{8}
+	return file_bodega_inventory_v1_console_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FindResponse) GetStores() []*Store {
@@ -635,7 +758,7 @@ var File_bodega_inventory_v1_console_proto protoreflect.FileDescriptor
 const file_bodega_inventory_v1_console_proto_rawDesc = "" +
 	"\n" +
 	"!bodega/inventory/v1/console.proto\x12\x13bodega.inventory.v1\x1a\x1fbodega/auth/v1/permission.proto\x1a\x1ebodega/inventory/v1/feed.proto\x1a\x1ebodega/inventory/v1/item.proto\x1a\"bodega/inventory/v1/merchant.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n" +
-	"\x0fGetTodayRequest\"\xda\x02\n" +
+	"\x0fGetTodayRequest\"\x98\x03\n" +
 	"\x10GetTodayResponse\x12\x1d\n" +
 	"\n" +
 	"open_holds\x18\x01 \x01(\x03R\topenHolds\x12/\n" +
@@ -645,7 +768,19 @@ const file_bodega_inventory_v1_console_proto_rawDesc = "" +
 	"\ffeeds_to_see\x18\x04 \x03(\v2\x19.bodega.inventory.v1.FeedR\n" +
 	"feedsToSee\x12C\n" +
 	"\x0femptying_stores\x18\x05 \x03(\v2\x1a.bodega.inventory.v1.StoreR\x0eemptyingStores\x123\n" +
-	"\arunning\x18\x06 \x03(\v2\x19.bodega.inventory.v1.FeedR\arunning\"\xc5\x01\n" +
+	"\arunning\x18\x06 \x03(\v2\x19.bodega.inventory.v1.FeedR\arunning\x12<\n" +
+	"\n" +
+	"held_feeds\x18\a \x03(\v2\x1d.bodega.inventory.v1.HeldFeedR\theldFeeds\"\x92\x02\n" +
+	"\bHeldFeed\x12\x17\n" +
+	"\afeed_id\x18\x01 \x01(\tR\x06feedId\x12\x1b\n" +
+	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x14\n" +
+	"\x05holds\x18\x03 \x01(\x03R\x05holds\x12\x16\n" +
+	"\x06prices\x18\x04 \x01(\x03R\x06prices\x12\x1a\n" +
+	"\bremovals\x18\x05 \x01(\x03R\bremovals\x12\x16\n" +
+	"\x06stores\x18\x06 \x01(\x03R\x06stores\x12\x16\n" +
+	"\x06guards\x18\a \x03(\tR\x06guards\x12#\n" +
+	"\rtypical_ratio\x18\b \x01(\x01R\ftypicalRatio\x121\n" +
+	"\x06sample\x18\t \x01(\v2\x19.bodega.inventory.v1.HoldR\x06sample\"\xc5\x01\n" +
 	"\tLateStore\x120\n" +
 	"\x05store\x18\x01 \x01(\v2\x1a.bodega.inventory.v1.StoreR\x05store\x12<\n" +
 	"\flast_feed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -707,52 +842,55 @@ func file_bodega_inventory_v1_console_proto_rawDescGZIP() []byte {
 	return file_bodega_inventory_v1_console_proto_rawDescData
 }
 
-var file_bodega_inventory_v1_console_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_bodega_inventory_v1_console_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_bodega_inventory_v1_console_proto_goTypes = []any{
 	(*GetTodayRequest)(nil),       // 0: bodega.inventory.v1.GetTodayRequest
 	(*GetTodayResponse)(nil),      // 1: bodega.inventory.v1.GetTodayResponse
-	(*LateStore)(nil),             // 2: bodega.inventory.v1.LateStore
-	(*GetOverviewRequest)(nil),    // 3: bodega.inventory.v1.GetOverviewRequest
-	(*GetOverviewResponse)(nil),   // 4: bodega.inventory.v1.GetOverviewResponse
-	(*HiddenReason)(nil),          // 5: bodega.inventory.v1.HiddenReason
-	(*ThroughputPoint)(nil),       // 6: bodega.inventory.v1.ThroughputPoint
-	(*FindRequest)(nil),           // 7: bodega.inventory.v1.FindRequest
-	(*FindResponse)(nil),          // 8: bodega.inventory.v1.FindResponse
-	(*Hold)(nil),                  // 9: bodega.inventory.v1.Hold
-	(*Feed)(nil),                  // 10: bodega.inventory.v1.Feed
-	(*Store)(nil),                 // 11: bodega.inventory.v1.Store
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*Merchant)(nil),              // 13: bodega.inventory.v1.Merchant
-	(*Item)(nil),                  // 14: bodega.inventory.v1.Item
+	(*HeldFeed)(nil),              // 2: bodega.inventory.v1.HeldFeed
+	(*LateStore)(nil),             // 3: bodega.inventory.v1.LateStore
+	(*GetOverviewRequest)(nil),    // 4: bodega.inventory.v1.GetOverviewRequest
+	(*GetOverviewResponse)(nil),   // 5: bodega.inventory.v1.GetOverviewResponse
+	(*HiddenReason)(nil),          // 6: bodega.inventory.v1.HiddenReason
+	(*ThroughputPoint)(nil),       // 7: bodega.inventory.v1.ThroughputPoint
+	(*FindRequest)(nil),           // 8: bodega.inventory.v1.FindRequest
+	(*FindResponse)(nil),          // 9: bodega.inventory.v1.FindResponse
+	(*Hold)(nil),                  // 10: bodega.inventory.v1.Hold
+	(*Feed)(nil),                  // 11: bodega.inventory.v1.Feed
+	(*Store)(nil),                 // 12: bodega.inventory.v1.Store
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*Merchant)(nil),              // 14: bodega.inventory.v1.Merchant
+	(*Item)(nil),                  // 15: bodega.inventory.v1.Item
 }
 var file_bodega_inventory_v1_console_proto_depIdxs = []int32{
-	9,  // 0: bodega.inventory.v1.GetTodayResponse.holds:type_name -> bodega.inventory.v1.Hold
-	2,  // 1: bodega.inventory.v1.GetTodayResponse.late_stores:type_name -> bodega.inventory.v1.LateStore
-	10, // 2: bodega.inventory.v1.GetTodayResponse.feeds_to_see:type_name -> bodega.inventory.v1.Feed
-	11, // 3: bodega.inventory.v1.GetTodayResponse.emptying_stores:type_name -> bodega.inventory.v1.Store
-	10, // 4: bodega.inventory.v1.GetTodayResponse.running:type_name -> bodega.inventory.v1.Feed
-	11, // 5: bodega.inventory.v1.LateStore.store:type_name -> bodega.inventory.v1.Store
-	12, // 6: bodega.inventory.v1.LateStore.last_feed_at:type_name -> google.protobuf.Timestamp
-	13, // 7: bodega.inventory.v1.GetOverviewResponse.merchants:type_name -> bodega.inventory.v1.Merchant
-	11, // 8: bodega.inventory.v1.GetOverviewResponse.stores:type_name -> bodega.inventory.v1.Store
-	5,  // 9: bodega.inventory.v1.GetOverviewResponse.hidden_reasons:type_name -> bodega.inventory.v1.HiddenReason
-	6,  // 10: bodega.inventory.v1.GetOverviewResponse.throughput:type_name -> bodega.inventory.v1.ThroughputPoint
-	10, // 11: bodega.inventory.v1.GetOverviewResponse.recent_feeds:type_name -> bodega.inventory.v1.Feed
-	12, // 12: bodega.inventory.v1.ThroughputPoint.at:type_name -> google.protobuf.Timestamp
-	11, // 13: bodega.inventory.v1.FindResponse.stores:type_name -> bodega.inventory.v1.Store
-	14, // 14: bodega.inventory.v1.FindResponse.items:type_name -> bodega.inventory.v1.Item
-	10, // 15: bodega.inventory.v1.FindResponse.feeds:type_name -> bodega.inventory.v1.Feed
-	0,  // 16: bodega.inventory.v1.ConsoleService.GetToday:input_type -> bodega.inventory.v1.GetTodayRequest
-	3,  // 17: bodega.inventory.v1.ConsoleService.GetOverview:input_type -> bodega.inventory.v1.GetOverviewRequest
-	7,  // 18: bodega.inventory.v1.ConsoleService.Find:input_type -> bodega.inventory.v1.FindRequest
-	1,  // 19: bodega.inventory.v1.ConsoleService.GetToday:output_type -> bodega.inventory.v1.GetTodayResponse
-	4,  // 20: bodega.inventory.v1.ConsoleService.GetOverview:output_type -> bodega.inventory.v1.GetOverviewResponse
-	8,  // 21: bodega.inventory.v1.ConsoleService.Find:output_type -> bodega.inventory.v1.FindResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	10, // 0: bodega.inventory.v1.GetTodayResponse.holds:type_name -> bodega.inventory.v1.Hold
+	3,  // 1: bodega.inventory.v1.GetTodayResponse.late_stores:type_name -> bodega.inventory.v1.LateStore
+	11, // 2: bodega.inventory.v1.GetTodayResponse.feeds_to_see:type_name -> bodega.inventory.v1.Feed
+	12, // 3: bodega.inventory.v1.GetTodayResponse.emptying_stores:type_name -> bodega.inventory.v1.Store
+	11, // 4: bodega.inventory.v1.GetTodayResponse.running:type_name -> bodega.inventory.v1.Feed
+	2,  // 5: bodega.inventory.v1.GetTodayResponse.held_feeds:type_name -> bodega.inventory.v1.HeldFeed
+	10, // 6: bodega.inventory.v1.HeldFeed.sample:type_name -> bodega.inventory.v1.Hold
+	12, // 7: bodega.inventory.v1.LateStore.store:type_name -> bodega.inventory.v1.Store
+	13, // 8: bodega.inventory.v1.LateStore.last_feed_at:type_name -> google.protobuf.Timestamp
+	14, // 9: bodega.inventory.v1.GetOverviewResponse.merchants:type_name -> bodega.inventory.v1.Merchant
+	12, // 10: bodega.inventory.v1.GetOverviewResponse.stores:type_name -> bodega.inventory.v1.Store
+	6,  // 11: bodega.inventory.v1.GetOverviewResponse.hidden_reasons:type_name -> bodega.inventory.v1.HiddenReason
+	7,  // 12: bodega.inventory.v1.GetOverviewResponse.throughput:type_name -> bodega.inventory.v1.ThroughputPoint
+	11, // 13: bodega.inventory.v1.GetOverviewResponse.recent_feeds:type_name -> bodega.inventory.v1.Feed
+	13, // 14: bodega.inventory.v1.ThroughputPoint.at:type_name -> google.protobuf.Timestamp
+	12, // 15: bodega.inventory.v1.FindResponse.stores:type_name -> bodega.inventory.v1.Store
+	15, // 16: bodega.inventory.v1.FindResponse.items:type_name -> bodega.inventory.v1.Item
+	11, // 17: bodega.inventory.v1.FindResponse.feeds:type_name -> bodega.inventory.v1.Feed
+	0,  // 18: bodega.inventory.v1.ConsoleService.GetToday:input_type -> bodega.inventory.v1.GetTodayRequest
+	4,  // 19: bodega.inventory.v1.ConsoleService.GetOverview:input_type -> bodega.inventory.v1.GetOverviewRequest
+	8,  // 20: bodega.inventory.v1.ConsoleService.Find:input_type -> bodega.inventory.v1.FindRequest
+	1,  // 21: bodega.inventory.v1.ConsoleService.GetToday:output_type -> bodega.inventory.v1.GetTodayResponse
+	5,  // 22: bodega.inventory.v1.ConsoleService.GetOverview:output_type -> bodega.inventory.v1.GetOverviewResponse
+	9,  // 23: bodega.inventory.v1.ConsoleService.Find:output_type -> bodega.inventory.v1.FindResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_bodega_inventory_v1_console_proto_init() }
@@ -769,7 +907,7 @@ func file_bodega_inventory_v1_console_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bodega_inventory_v1_console_proto_rawDesc), len(file_bodega_inventory_v1_console_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

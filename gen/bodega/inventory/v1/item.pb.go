@@ -1355,9 +1355,12 @@ func (x *HoldChoice) GetAfterMinor() int64 {
 }
 
 type DecideHoldsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Decided       int64                  `protobuf:"varint,1,opt,name=decided,proto3" json:"decided,omitempty"`
-	Skipped       []*HoldSkipped         `protobuf:"bytes,2,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Decided int64                  `protobuf:"varint,1,opt,name=decided,proto3" json:"decided,omitempty"`
+	Skipped []*HoldSkipped         `protobuf:"bytes,2,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	// The units of work that carry approved removals out. Prices have taken
+	// effect when this answer comes.
+	FeedIds       []string `protobuf:"bytes,3,rep,name=feed_ids,json=feedIds,proto3" json:"feed_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1402,6 +1405,13 @@ func (x *DecideHoldsResponse) GetDecided() int64 {
 func (x *DecideHoldsResponse) GetSkipped() []*HoldSkipped {
 	if x != nil {
 		return x.Skipped
+	}
+	return nil
+}
+
+func (x *DecideHoldsResponse) GetFeedIds() []string {
+	if x != nil {
+		return x.FeedIds
 	}
 	return nil
 }
@@ -1980,10 +1990,11 @@ const file_bodega_inventory_v1_item_proto_rawDesc = "" +
 	"\ahold_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06holdId\x12$\n" +
 	"\vafter_minor\x18\x02 \x01(\x03H\x00R\n" +
 	"afterMinor\x88\x01\x01B\x0e\n" +
-	"\f_after_minor\"k\n" +
+	"\f_after_minor\"\x86\x01\n" +
 	"\x13DecideHoldsResponse\x12\x18\n" +
 	"\adecided\x18\x01 \x01(\x03R\adecided\x12:\n" +
-	"\askipped\x18\x02 \x03(\v2 .bodega.inventory.v1.HoldSkippedR\askipped\">\n" +
+	"\askipped\x18\x02 \x03(\v2 .bodega.inventory.v1.HoldSkippedR\askipped\x12\x19\n" +
+	"\bfeed_ids\x18\x03 \x03(\tR\afeedIds\">\n" +
 	"\vHoldSkipped\x12\x17\n" +
 	"\ahold_id\x18\x01 \x01(\tR\x06holdId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"w\n" +

@@ -46,13 +46,17 @@ type Credential struct {
 type Store struct{ dir string }
 
 // Open finds the runtime folder of this process's user and makes it where it
-// is absent: bodega below $XDG_RUNTIME_DIR, else one named by the user's id
-// below the folder for temporary files. A folder that another user owns, or
+// is absent: bodega below $XDG_RUNTIME_DIR where that is there, else one named
+// by the user's id below the folder for temporary files. A folder that another user owns, or
 // that others may enter, is refused: somebody could have planted it.
 func Open() (*Store, error) {
 	dir := filepath.Join(os.TempDir(), "bodega-"+strconv.Itoa(os.Getuid()))
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
-		dir = filepath.Join(runtime, "bodega")
+		// A change of user, or a session that has ended, leaves the variable
+		// without the folder.
+		if _, err := os.Stat(runtime); !errors.Is(err, fs.ErrNotExist) {
+			dir = filepath.Join(runtime, "bodega")
+		}
 	}
 	return OpenDir(dir)
 }

@@ -175,6 +175,18 @@ func TestOpenFollowsTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestOpenWithoutTheRuntimeFolder(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(temp, "gone"))
+	if _, err := local.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(temp); err != nil || len(files) != 1 || !strings.HasPrefix(files[0].Name(), "bodega-") {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 func TestAuthenticator(t *testing.T) {
 	s, _ := open(t)
 	c, _, err := s.Write("127.0.0.1:8080")
