@@ -166,9 +166,13 @@ func (s *Service) addJudgement(ctx context.Context, story *Story, source *Feed) 
 				return err
 			}
 		}
+		at := atOr(step.At, source.SubmittedAt)
+		if at.Equal(in.Now) {
+			at = it.ChangedAt // when it was judged so, not when it was asked for
+		}
 		story.Stages = append(story.Stages, StoryStage{
 			Stage: string(step.Stage), Verdict: string(step.Verdict), Rule: step.Rule, Detail: step.Detail, Fix: step.Fix,
-			Feed: FeedID(it.State.FeedID), Row: it.State.Row, At: atOr(step.At, source.SubmittedAt),
+			Feed: FeedID(it.State.FeedID), Row: it.State.Row, At: at,
 		})
 	}
 	return nil

@@ -52,7 +52,10 @@ func stageOf(t *testing.T, w *world) *stage {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quietLogger{})
 	s := &stage{world: w, env: suite.NewTestWorkflowEnvironment()}
-	s.env.SetTestTimeout(time.Minute)
+	s.env.SetTestTimeout(5 * time.Minute)
+	// The environment runs steps where the workflow runs, so that a step on a
+	// busy machine would look like a workflow that hangs.
+	s.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 5 * time.Minute})
 	s.env.RegisterWorkflow(FeedWorkflow)
 	real := &Activities{service: w.service}
 	s.real = real
