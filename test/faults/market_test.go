@@ -152,7 +152,7 @@ func (s *server) watch(id string) (*inventoryv1.Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer watched.Close()
+	defer func() { _ = watched.Close() }()
 	var last *inventoryv1.Feed
 	for watched.Receive() {
 		last = watched.Msg().GetFeed()

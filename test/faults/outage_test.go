@@ -123,7 +123,7 @@ func halfway(body string) (r io.Reader, first <-chan struct{}, goOn func()) {
 		close(half)
 		<-rest
 		_, _ = io.WriteString(out, body[len(body)/2:])
-		out.Close()
+		_ = out.Close()
 	}()
 	return in, half, func() { close(rest) }
 }

@@ -178,7 +178,7 @@ func start(t *testing.T, dir string, env ...string) *server {
 func (s *server) hold() {
 	s.t.Helper()
 	if s.postgres >= 0 {
-		unix.Close(s.postgres)
+		_ = unix.Close(s.postgres)
 	}
 	pid, _ := s.postmaster()
 	var err error
@@ -248,7 +248,7 @@ func (s *server) databaseEnds() {
 		}
 		break
 	}
-	unix.Close(s.postgres)
+	_ = unix.Close(s.postgres)
 	s.postgres = -1
 }
 

@@ -9,7 +9,9 @@
 //	BODEGA_CRASH_LOG   file to which each write is added, one line before it
 //	                   is made ("before N NAME") and one after ("after N NAME")
 //	BODEGA_CRASH_FROM  writes count from the first whose name holds this text
-//	BODEGA_CRASH_AT    "before:N" or "after:N": kill the process with SIGKILL
-//	                   before write N is made, or once it is durable and
-//	                   before its caller knows
+//	BODEGA_CRASH_AT    "before:N:PATTERN" or "after:N:PATTERN": kill the process
+//	                   with SIGKILL before the Nth write is made whose whole
+//	                   name the regular expression matches, or once it is
+//	                   durable and before its caller knows. A name rather than
+//	                   a mere number, as background work writes in between
 package crash

@@ -3,8 +3,10 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 type Write struct {
 	number int
 	name   string
+	chosen bool
 }
 
 // Before is called when all of a write is ready and nothing of it can be seen.
@@ -31,13 +34,16 @@ func (w Write) After() { plan.reach("after", w) }
 var plan = func() *crashes {
 	p := &crashes{from: os.Getenv("BODEGA_CRASH_FROM")}
 	if at := os.Getenv("BODEGA_CRASH_AT"); at != "" {
-		side, number, _ := strings.Cut(at, ":")
-		n, err := strconv.Atoi(number)
-		if err != nil || n < 1 || side != "before" && side != "after" {
-			fmt.Fprintf(os.Stderr, "BODEGA_CRASH_AT %q: want before:N or after:N\n", at)
+		var number, pattern string
+		p.side, number, _ = strings.Cut(at, ":")
+		number, pattern, _ = strings.Cut(number, ":")
+		var errs [2]error
+		p.at, errs[0] = strconv.Atoi(number)
+		p.pattern, errs[1] = regexp.Compile("^(?:" + pattern + ")$")
+		if err := errors.Join(errs[:]...); err != nil || p.at < 1 || p.side != "before" && p.side != "after" {
+			fmt.Fprintf(os.Stderr, "BODEGA_CRASH_AT %q: want before:N:PATTERN or after:N:PATTERN (%v)\n", at, err)
 			os.Exit(2)
 		}
-		p.side, p.at = side, n
 	}
 	if path := os.Getenv("BODEGA_CRASH_LOG"); path != "" {
 		log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -51,13 +57,15 @@ var plan = func() *crashes {
 }()
 
 type crashes struct {
-	from string
-	side string
-	at   int
-	log  *os.File
+	from    string
+	side    string
+	at      int
+	pattern *regexp.Regexp // nil kills nowhere
+	log     *os.File
 
 	mu      sync.Mutex
 	counted int
+	matched int
 }
 
 func (p *crashes) count(name string) Write {
@@ -67,7 +75,12 @@ func (p *crashes) count(name string) Write {
 		return Write{}
 	}
 	p.counted++
-	return Write{p.counted, name}
+	w := Write{number: p.counted, name: name}
+	if p.pattern != nil && p.pattern.MatchString(name) {
+		p.matched++
+		w.chosen = p.matched == p.at
+	}
+	return w
 }
 
 func (p *crashes) reach(side string, w Write) {
@@ -80,7 +93,7 @@ func (p *crashes) reach(side string, w Write) {
 		// The kernel has the line when Write returns, whatever becomes of the process.
 		fmt.Fprintf(p.log, "%s %d %s\n", side, w.number, w.name)
 	}
-	if p.side == side && p.at == w.number {
+	if w.chosen && p.side == side {
 		// The lock stays taken, so that no other write passes a seam meanwhile.
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}

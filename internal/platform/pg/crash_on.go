@@ -57,14 +57,14 @@ func (commits) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, data pgx.
 
 func (commits) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
 
-var writing = regexp.MustCompile(`(?i)\b(insert\s+into|update|delete\s+from)\s+([a-z_.]+)`)
+var writing = regexp.MustCompile(`(?i)\b(insert\s+into|update|delete\s+from)\s+"?([a-z_.]+)`)
 
-// written lists what a statement writes: the verb and the table. "FOR UPDATE"
-// and "DO UPDATE" name none.
+// written lists what a statement writes: the verb and the table. "DO UPDATE
+// SET" and "FOR UPDATE SKIP LOCKED" name none.
 func written(sql string) []string {
 	var found []string
 	for _, m := range writing.FindAllStringSubmatch(sql, -1) {
-		if !strings.EqualFold(m[2], "set") {
+		if !strings.EqualFold(m[2], "set") && !strings.EqualFold(m[2], "skip") {
 			found = append(found, strings.ToLower(strings.Fields(m[1])[0]+" "+m[2]))
 		}
 	}
