@@ -138,6 +138,9 @@ func config(dir string) embedded.Config {
 			"timezone": TimeZone,
 			// A test that makes a deadlock does not wait a second for its end.
 			"deadlock_timeout": "50ms",
+			// A database cannot be dropped while a superuser's process is in it, and
+			// none lives long enough to need a vacuum.
+			"autovacuum": "off",
 		},
 	}
 }
