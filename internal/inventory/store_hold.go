@@ -28,7 +28,7 @@ ON CONFLICT (hold_id) DO UPDATE SET state = 'open', created_at = excluded.create
 // close, then new ones open, so that an item never has two.
 func (s *store) changeHolds(ctx context.Context, tx pgx.Tx, key StoreKey, h *holdChanges, now time.Time) error {
 	if len(h.Close) > 0 {
-		if _, err := tx.Exec(ctx, closeHolds, key.Merchant, key.Store, h.Close, now); err != nil {
+		if _, err := tx.Exec(ctx, closeHolds, planned, key.Merchant, key.Store, h.Close, now); err != nil {
 			return fmt.Errorf("supersede %d holds of store %s: %w", len(h.Close), key, err)
 		}
 	}

@@ -39,7 +39,7 @@ WHERE i.merchant_id = $1 AND i.store_id = $2 AND i.item_id = ANY($3)`
 func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string) (map[string]judge.Known, map[string]stored, error) {
 	known := make(map[string]judge.Known, len(ids))
 	items := make(map[string]stored, len(ids))
-	rows, err := q.Query(ctx, selectKnown, key.Merchant, key.Store, ids)
+	rows, err := q.Query(ctx, selectKnown, planned, key.Merchant, key.Store, ids)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %d items of store %s: %w", len(ids), key, err)
 	}
@@ -83,7 +83,7 @@ const selectMedians = `
 SELECT item_id, price_minor, per, stores FROM item_median WHERE merchant_id = $1 AND item_id = ANY($2)`
 
 func (s *store) addMedians(ctx context.Context, q querier, key StoreKey, ids []string, known map[string]judge.Known) error {
-	rows, err := q.Query(ctx, selectMedians, key.Merchant, ids)
+	rows, err := q.Query(ctx, selectMedians, planned, key.Merchant, ids)
 	if err != nil {
 		return fmt.Errorf("read medians for store %s: %w", key, err)
 	}
@@ -111,7 +111,7 @@ WHERE merchant_id = $1 AND store_id = '' AND level = 'item' AND key = ANY($3)`
 // histories reads the signals' counts for items of a store, and puts those
 // of the items into known.
 func (s *store) histories(ctx context.Context, q querier, key StoreKey, ids []string, known map[string]judge.Known) (map[string]availability.Counts, error) {
-	rows, err := q.Query(ctx, selectHistories, key.Merchant, key.Store, ids)
+	rows, err := q.Query(ctx, selectHistories, planned, key.Merchant, key.Store, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read signal histories of store %s: %w", key, err)
 	}
@@ -276,6 +276,7 @@ SELECT merchant_id, store_id, count(*) FROM item WHERE state->>'gtin' = ANY($1) 
 // An item that some stores sell by another measure has the median of the
 // measure that most of them sell it by.
 const refreshMedians = `
+WITH noted AS (UPDATE merchant SET medians_at = $2 WHERE merchant_id = $1)
 INSERT INTO item_median (merchant_id, item_id, price_minor, per, stores)
 SELECT DISTINCT ON (item_id) $1, item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY minor), per, count(*) FROM (
   SELECT item_id, (state->'price'->>'minor')::int8 AS minor, coalesce((state->'price'->>'per')::int8, 0) AS per
@@ -308,12 +309,8 @@ func (s *store) refreshMedians(ctx context.Context, merchant string, now time.Ti
 		if _, err := tx.Exec(ctx, `DELETE FROM item_median WHERE merchant_id = $1`, merchant); err != nil {
 			return fmt.Errorf("clear medians of merchant %s: %w", merchant, err)
 		}
-		if _, err := tx.Exec(ctx, refreshMedians, merchant); err != nil {
+		if _, err := tx.Exec(ctx, refreshMedians, merchant, now); err != nil {
 			return fmt.Errorf("compute medians of merchant %s: %w", merchant, err)
-		}
-		// Last, since feeds that are taken in wait for this row.
-		if _, err := tx.Exec(ctx, `UPDATE merchant SET medians_at = $2 WHERE merchant_id = $1`, merchant, now); err != nil {
-			return fmt.Errorf("note medians of merchant %s: %w", merchant, err)
 		}
 		return nil
 	})
@@ -449,6 +446,25 @@ SELECT item_id, state FROM item WHERE merchant_id = $1 AND store_id = $2 ORDER B
 	return writes, version, err
 }
 
+// flipMenu is one statement, so that the pointer, the mark and the end of the
+// old menu come together.
+const flipMenu = `
+WITH old AS (
+  SELECT merchant_id, store_id, menu_key FROM store WHERE merchant_id = $1 AND store_id = $2 AND menu_version = $3 FOR UPDATE
+), flipped AS (
+  UPDATE store SET menu_version = $3 + 1, menu_key = $4, menu_at = $5, items = $6, shown = $7, hidden = $8
+  FROM old WHERE store.merchant_id = old.merchant_id AND store.store_id = old.store_id AND store.menu_version = $3
+  RETURNING store.merchant_id, store.store_id
+), marked AS (
+  UPDATE store_fence SET published = greatest(published, $9) FROM flipped
+  WHERE store_fence.merchant_id = flipped.merchant_id AND store_fence.store_id = flipped.store_id
+), over AS (
+  INSERT INTO object_expiry (object_key, due_at)
+  SELECT menu_key, $10 FROM old WHERE menu_key <> '' AND EXISTS (SELECT 1 FROM flipped)
+  ON CONFLICT (object_key) DO NOTHING
+)
+SELECT EXISTS (SELECT 1 FROM flipped)`
+
 // flipMenu points readers to a new menu, unless somebody flipped it since the
 // version that it was made from.
 func (s *store) flipMenu(ctx context.Context, key StoreKey, from int64, objectKey string, counts menuCounts, writes int64, now time.Time) (bool, error) {
@@ -456,34 +472,12 @@ func (s *store) flipMenu(ctx context.Context, key StoreKey, from int64, objectKe
 	if err != nil {
 		return false, err
 	}
-	flipped := false
-	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		var replaced string
-		err := tx.QueryRow(ctx, `
-SELECT menu_key FROM store WHERE merchant_id = $1 AND store_id = $2 AND menu_version = $3 FOR UPDATE`,
-			key.Merchant, key.Store, from).Scan(&replaced)
-		if flipped = err == nil; errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read menu pointer of store %s: %w", key, err)
-		}
-		if _, err := tx.Exec(ctx, `
-UPDATE store SET menu_version = $3 + 1, menu_key = $4, menu_at = $5, items = $6, shown = $7, hidden = $8
-WHERE merchant_id = $1 AND store_id = $2`,
-			key.Merchant, key.Store, from, objectKey, now, counts.Items, counts.Shown, counts.Hidden); err != nil {
-			return fmt.Errorf("flip menu of store %s: %w", key, err)
-		}
-		if err := s.expireObjects(ctx, tx, []string{replaced}, now); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-UPDATE store_fence SET published = greatest(published, $3) WHERE merchant_id = $1 AND store_id = $2`, key.Merchant, key.Store, writes); err != nil {
-			return fmt.Errorf("mark menu of store %s: %w", key, err)
-		}
-		return nil
-	})
-	return flipped, err
+	var flipped bool
+	if err := pool.QueryRow(ctx, flipMenu, key.Merchant, key.Store, from, objectKey, now, counts.Items, counts.Shown, counts.Hidden,
+		writes, now.Add(replacedFor)).Scan(&flipped); err != nil {
+		return false, fmt.Errorf("flip menu of store %s: %w", key, err)
+	}
+	return flipped, nil
 }
 
 // menuBehind says that a store's items changed since its menu was made.
