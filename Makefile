@@ -105,6 +105,7 @@ test-faults: postgres console ## Kill the server at every durable write and at s
 lint: $(GOLANGCI) console/node_modules/.package-lock.json ## Lint Go and TypeScript.
 	$(call say,lint Go)
 	$(GOLANGCI) run --allow-parallel-runners ./...
+	$(GOLANGCI) run --allow-parallel-runners --build-tags faults ./test/... ./internal/platform/crash ./internal/platform/pg ./cmd/bodega
 	$(call say,check the console's types)
 	cd console && npm run typecheck
 
