@@ -88,11 +88,13 @@ type figure struct {
 	rate float64
 }
 
-func (b *bench) median(name string, n int, once func() error) (figure, error) {
+// median takes the time of several runs, each on what ready makes before it.
+func median[T any](b *bench, name string, n int, ready func() T, once func(T) error) (figure, error) {
 	var rates []float64
 	for range b.runs {
+		with := ready()
 		start := time.Now()
-		if err := once(); err != nil {
+		if err := once(with); err != nil {
 			return figure{}, fmt.Errorf("%s: %w", name, err)
 		}
 		rates = append(rates, float64(n)/time.Since(start).Seconds())
@@ -101,20 +103,25 @@ func (b *bench) median(name string, n int, once func() error) (figure, error) {
 	return figure{name, rates[len(rates)/2]}, nil
 }
 
+// baseline takes the time of a way to write rows that are ready.
+func (b *bench) baseline(ctx context.Context, name string, n int, write func(context.Context, []baselineRow) error) (figure, error) {
+	return median(b, name, n, func() []baselineRow { return b.ready(n) }, func(rows []baselineRow) error { return write(ctx, rows) })
+}
+
 func (b *bench) report(ctx context.Context) error {
 	fmt.Printf("PostgreSQL in its durable settings, %d rows of one store, every row changed, median of %d runs\n\n", b.rows, b.runs)
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	oneRow, err := b.median("one-row upserts", min(b.rows, 4000), func() error { return b.oneRow(ctx, min(b.rows, 4000)) })
+	oneRow, err := b.baseline(ctx, "one-row upserts", min(b.rows, 4000), b.oneRow)
 	if err != nil {
 		return err
 	}
-	batch, err := b.median("pipelined batch of 1,000 statements", b.rows, func() error { return b.batch(ctx) })
+	batch, err := b.baseline(ctx, "pipelined batch of 1,000 statements", b.rows, b.batch)
 	if err != nil {
 		return err
 	}
-	limit, err := b.median("COPY to staging plus one merge (the limit)", b.rows, func() error { return b.limit(ctx) })
+	limit, err := b.baseline(ctx, "COPY to staging plus one merge (the limit)", b.rows, b.limit)
 	if err != nil {
 		return err
 	}
@@ -147,11 +154,11 @@ func (b *bench) report(ctx context.Context) error {
 }
 
 // prepare makes the merchant, the store and the baselines' tables: the same
-// columns as the inventory's own.
+// columns and storage as the inventory's own.
 func (b *bench) prepare(ctx context.Context) error {
 	_, err := b.pool.Exec(ctx, `
-CREATE TABLE bench_item (LIKE item INCLUDING ALL);
-CREATE TABLE bench_staging (LIKE item_staging INCLUDING ALL);
+CREATE TABLE bench_item (LIKE item INCLUDING ALL) WITH (fillfactor = 50);
+CREATE UNLOGGED TABLE bench_staging (LIKE item_staging INCLUDING ALL);
 INSERT INTO merchant (merchant_id, name, currency) VALUES ('bench', 'Bench', 'USD');
 INSERT INTO store (merchant_id, store_id, name) VALUES ('bench', '1', 'Store 1'), ('bench', 'baseline', 'Baselines');
 INSERT INTO store_fence (merchant_id, store_id) VALUES ('bench', '1')`)
@@ -178,22 +185,36 @@ ON CONFLICT (merchant_id, store_id, item_id) DO UPDATE SET state = excluded.stat
 
 func itemID(i int) string { return fmt.Sprintf("%08d", i) }
 
-func (b *bench) oneRow(ctx context.Context, n int) error {
+// baselineRow is a row that is ready to be sent.
+type baselineRow struct {
+	id          string
+	state, kept []byte
+}
+
+// ready makes the rows of a baseline before its time is taken, each changed.
+func (b *bench) ready(n int) []baselineRow {
 	b.price++
-	for i := range n {
-		if _, err := b.pool.Exec(ctx, upsert, itemID(i), b.state(i), b.kept(i), time.Now()); err != nil {
+	rows := make([]baselineRow, n)
+	for i := range rows {
+		rows[i] = baselineRow{itemID(i), b.state(i), b.kept(i)}
+	}
+	return rows
+}
+
+func (b *bench) oneRow(ctx context.Context, rows []baselineRow) error {
+	for i := range rows {
+		if _, err := b.pool.Exec(ctx, upsert, rows[i].id, rows[i].state, rows[i].kept, time.Now()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) batch(ctx context.Context) error {
-	b.price++
-	for first := 0; first < b.rows; first += 1000 {
+func (b *bench) batch(ctx context.Context, rows []baselineRow) error {
+	for part := range slices.Chunk(rows, 1000) {
 		batch := &pgx.Batch{}
-		for i := first; i < min(first+1000, b.rows); i++ {
-			batch.Queue(upsert, itemID(i), b.state(i), b.kept(i), time.Now())
+		for i := range part {
+			batch.Queue(upsert, part[i].id, part[i].state, part[i].kept, time.Now())
 		}
 		if err := b.pool.SendBatch(ctx, batch).Close(); err != nil {
 			return err
@@ -204,18 +225,17 @@ func (b *bench) batch(ctx context.Context) error {
 
 // limit is what is left when everything but the database's own work is taken
 // away: the rows are ready, nothing is read, judged, accounted or published.
-func (b *bench) limit(ctx context.Context) error {
-	b.price++
+func (b *bench) limit(ctx context.Context, rows []baselineRow) error {
 	return pg.RunTx(ctx, b.pool, func(tx pgx.Tx) error {
 		_, err := tx.CopyFrom(ctx, pgx.Identifier{"bench_staging"}, []string{"load", "item_id", "state", "kept", "source_time"},
-			pgx.CopyFromSlice(b.rows, func(i int) ([]any, error) {
-				return []any{"limit", itemID(i), b.state(i), b.kept(i), time.Now()}, nil
+			pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+				return []any{int64(1), rows[i].id, rows[i].state, rows[i].kept, time.Now()}, nil
 			}))
 		if err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
-WITH moved AS (DELETE FROM bench_staging WHERE load = 'limit' RETURNING item_id, state, kept, source_time)
+WITH moved AS (DELETE FROM bench_staging WHERE load = 1 RETURNING item_id, state, kept, source_time)
 INSERT INTO bench_item (merchant_id, store_id, item_id, state, kept, source_time, change_feed, change_chunk, changed_at)
 SELECT 'bench', 'baseline', item_id, state, kept, source_time, 'f06h0npfohhruh9lsu6mu9e4fu8', 0, source_time FROM moved
 ON CONFLICT (merchant_id, store_id, item_id) DO UPDATE SET state = excluded.state, kept = excluded.kept,
@@ -250,8 +270,7 @@ func (b *bench) pipeline(ctx context.Context, chunk int) (figure, float64, error
 		SpillDir: filepath.Join(b.dir, "spill"),
 	})
 	var statements int64
-	send := func() error {
-		body := b.file()
+	send := func(body []byte) error {
 		before := b.statements.n.Load()
 		receipt, err := service.Submit(ctx, inventory.Submission{
 			Merchant: "bench", Store: "1", Kind: feed.KindFull, FileName: "bench.csv", By: "bench", Cause: inventory.CauseFeed,
@@ -265,10 +284,10 @@ func (b *bench) pipeline(ctx context.Context, chunk int) (figure, float64, error
 		statements = b.statements.n.Load() - before
 		return b.check(ctx, receipt.Feed)
 	}
-	if err := send(); err != nil { // the first load inserts; every row has to change
+	if err := send(b.file()); err != nil { // the first load inserts; every row has to change
 		return figure{}, 0, err
 	}
-	f, err := b.median("the whole pipeline", b.rows, send)
+	f, err := median(b, "the whole pipeline", b.rows, b.file, send)
 	return f, float64(statements) * 1000 / float64(b.rows), err
 }
 

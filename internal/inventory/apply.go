@@ -174,7 +174,7 @@ func attempt() string { return rand.Text()[:10] }
 
 // judge runs the stages over the chunk, once for each mapping that its rows
 // are read with.
-func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known map[string]judge.Known, items map[string]stored, a *applied) error {
+func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known map[string]judge.Known, items map[string]*stored, a *applied) error {
 	categories, err := s.store.histories(ctx, tx, u.Store.Key, c.IDs, known)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ type group struct {
 	rows    []feed.Row
 }
 
-func (s *Service) group(ctx context.Context, u *unit, c *chunk, known map[string]judge.Known, items map[string]stored) ([]group, error) {
+func (s *Service) group(ctx context.Context, u *unit, c *chunk, known map[string]judge.Known, items map[string]*stored) ([]group, error) {
 	if c.Rows == nil {
 		return s.groupKept(ctx, u, c.IDs, items)
 	}
@@ -256,7 +256,7 @@ func (s *Service) group(ctx context.Context, u *unit, c *chunk, known map[string
 	return groups, nil
 }
 
-func (s *Service) groupKept(ctx context.Context, u *unit, ids []string, items map[string]stored) ([]group, error) {
+func (s *Service) groupKept(ctx context.Context, u *unit, ids []string, items map[string]*stored) ([]group, error) {
 	byRef := map[mappingRef]int{}
 	var groups []group
 	for _, id := range ids {
@@ -282,7 +282,7 @@ func (s *Service) groupKept(ctx context.Context, u *unit, ids []string, items ma
 }
 
 // take notes what became of rows.
-func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items map[string]stored, known map[string]judge.Known) {
+func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items map[string]*stored, known map[string]judge.Known) {
 	for i := range outcomes {
 		o := &outcomes[i]
 		a.ledger.Account.count(o.Disposition)
@@ -290,7 +290,7 @@ func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items 
 		switch {
 		case o.Write:
 			a.writes = append(a.writes, write{o.SKU, &o.State, o.Kept, ref})
-			a.changes = append(a.changes, change{o.SKU, itemBefore(items, o.SKU), &o.State, o.Kept})
+			a.changes = append(a.changes, change{o.SKU, items[o.SKU], &o.State, o.Kept})
 		case !o.Confirmed.IsZero() || !o.ConfirmedAvailability.IsZero():
 			a.confirms = append(a.confirms, confirmation{o.SKU, o.Confirmed, o.ConfirmedAvailability})
 		}
@@ -301,15 +301,8 @@ func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items 
 	}
 }
 
-func itemBefore(items map[string]stored, id string) *stored {
-	if it, ok := items[id]; ok {
-		return &it
-	}
-	return nil
-}
-
 // delist takes items off the menu that a full file does not name.
-func (a *applied) delist(ids []string, known map[string]judge.Known, items map[string]stored, sourceTime time.Time) {
+func (a *applied) delist(ids []string, known map[string]judge.Known, items map[string]*stored, sourceTime time.Time) {
 	for _, id := range ids {
 		k, ok := known[id]
 		if !ok || k.State == nil {
@@ -322,18 +315,18 @@ func (a *applied) delist(ids []string, known map[string]judge.Known, items map[s
 		it := items[id]
 		a.ledger.Account.Removed++
 		a.writes = append(a.writes, write{id, &state, &it.Kept, it.Mapping})
-		a.changes = append(a.changes, change{id, &it, &state, &it.Kept})
+		a.changes = append(a.changes, change{id, it, &state, &it.Kept})
 	}
 }
 
 // revise changes items by a decision.
-func (a *applied) revise(c *chunk, items map[string]stored) error {
+func (a *applied) revise(c *chunk, items map[string]*stored) error {
 	for _, id := range c.IDs {
 		it, ok := items[id]
 		if !ok {
 			continue
 		}
-		state, changed, err := c.Revise(id, &it)
+		state, changed, err := c.Revise(id, it)
 		if err != nil {
 			return err
 		}
@@ -344,7 +337,7 @@ func (a *applied) revise(c *chunk, items map[string]stored) error {
 		}
 		a.ledger.Account.Applied++
 		a.writes = append(a.writes, write{id, &state, &it.Kept, it.Mapping})
-		a.changes = append(a.changes, change{id, &it, &state, &it.Kept})
+		a.changes = append(a.changes, change{id, it, &state, &it.Kept})
 	}
 	return nil
 }

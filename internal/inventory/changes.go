@@ -97,11 +97,11 @@ func appendChange(b []byte, c *change) []byte {
 	b = appendJSONText(b, c.ID)
 	if c.Before != nil {
 		b = append(b, `,"before":`...)
-		b = appendState(b, &c.Before.State)
+		b = append(b, c.Before.stateBytes...)
 		b = append(b, `,"previous_feed":`...)
 		b = appendJSONText(b, string(c.Before.ChangeFeed))
 		b = fmt.Appendf(b, `,"previous_chunk":%d,"kept_before":"`, c.Before.ChangeChunk)
-		b = base64.StdEncoding.AppendEncode(b, appendKept(nil, &c.Before.Kept, c.Before.Mapping))
+		b = base64.StdEncoding.AppendEncode(b, c.Before.keptBytes)
 		b = append(b, '"')
 	}
 	b = append(b, `,"after":`...)

@@ -8,6 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/bodega-hq/bodega/internal/inventory/availability"
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/inventory/guard"
@@ -84,7 +87,8 @@ func (d *priceDocument) priced() price.Priced {
 // their own.
 func decodeState(raw []byte) (judge.State, error) {
 	var d document
-	if err := json.Unmarshal(raw, &d); err != nil {
+	// Neither can a JSONB column hold a name twice.
+	if err := jsonv2.Unmarshal(raw, &d, jsontext.AllowDuplicateNames(true)); err != nil {
 		return judge.State{}, err
 	}
 	st := judge.State{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,8 @@ type stored struct {
 	ChangeFeed  FeedID
 	ChangeChunk int
 	ChangedAt   time.Time
+	// What State, Kept and Mapping were decoded from.
+	stateBytes, keptBytes []byte
 }
 
 const selectKnown = `
@@ -36,9 +39,10 @@ WHERE i.merchant_id = $1 AND i.store_id = $2 AND i.item_id = ANY($3)`
 // known reads what is known of items of a store before their rows are judged:
 // one statement each for states, medians and histories, whatever the number
 // of items.
-func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string) (map[string]judge.Known, map[string]stored, error) {
+func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string) (map[string]judge.Known, map[string]*stored, error) {
 	known := make(map[string]judge.Known, len(ids))
-	items := make(map[string]stored, len(ids))
+	items := make(map[string]*stored, len(ids))
+	block := make([]stored, len(ids))
 	rows, err := q.Query(ctx, selectKnown, planned, key.Merchant, key.Store, ids)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %d items of store %s: %w", len(ids), key, err)
@@ -49,10 +53,11 @@ func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string
 	var confirmed, shelf *time.Time
 	var it stored
 	_, err = pgx.ForEachRow(rows, []any{&id, &state, &kept, &sourceTime, &it.ChangeFeed, &it.ChangeChunk, &it.ChangedAt, &confirmed, &shelf}, func() error {
-		if err := it.decode(id, state, kept, sourceTime); err != nil {
+		row := &block[len(items)]
+		row.ChangeFeed, row.ChangeChunk, row.ChangedAt = it.ChangeFeed, it.ChangeChunk, it.ChangedAt
+		if err := row.decode(id, state, kept, sourceTime); err != nil {
 			return err
 		}
-		row := it
 		items[id] = row
 		known[id] = judge.Known{State: &row.State, Kept: &row.Kept, Confirmed: orZero(confirmed), ConfirmedAvailability: orZero(shelf)}
 		return nil
@@ -76,6 +81,7 @@ func (it *stored) decode(id string, state, kept []byte, sourceTime time.Time) er
 	}
 	it.State.SKU, it.State.SourceTime = id, sourceTime
 	it.Kept.Number = it.State.Row
+	it.stateBytes, it.keptBytes = state, kept
 	return nil
 }
 
@@ -160,7 +166,9 @@ ON CONFLICT (merchant_id, store_id, item_id) DO UPDATE SET state = excluded.stat
 // mergeWrites brings a chunk's writes in: COPY into staging, then one merge.
 // The caller's transaction holds the store's fence.
 func (s *store) mergeWrites(ctx context.Context, tx pgx.Tx, l *ledger, writes []write) error {
-	load := fmt.Sprintf("%s/%s/%d", l.Feed, l.Key, l.Chunk)
+	// Only this transaction ever sees the load's rows, so that a number which
+	// nobody else uses at the same time is enough.
+	load := rand.Int64()
 	var arena []byte
 	source := pgx.CopyFromSlice(len(writes), func(i int) ([]any, error) {
 		w := &writes[i]
@@ -171,10 +179,10 @@ func (s *store) mergeWrites(ctx context.Context, tx pgx.Tx, l *ledger, writes []
 		return []any{load, w.ID, arena[:cut:cut], arena[cut:], w.State.SourceTime, orNull(w.State.RejudgeAt)}, nil
 	})
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"item_staging"}, []string{"load", "item_id", "state", "kept", "source_time", "rejudge_at"}, source); err != nil {
-		return fmt.Errorf("stage %d items of %s: %w", len(writes), load, err)
+		return fmt.Errorf("stage %d items of store %s: %w", len(writes), l.Key, err)
 	}
 	if _, err := tx.Exec(ctx, mergeItems, load, l.Key.Merchant, l.Key.Store, l.Feed, l.Chunk, l.At); err != nil {
-		return fmt.Errorf("merge %d items of %s: %w", len(writes), load, err)
+		return fmt.Errorf("merge %d items of store %s: %w", len(writes), l.Key, err)
 	}
 	return nil
 }
