@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/bodega-hq/bodega/internal/inventory/feed"
 	"github.com/bodega-hq/bodega/internal/inventory/guard"
@@ -28,6 +30,17 @@ type unit struct {
 	// Products were looked up for the whole store; nil looks up per chunk.
 	Products map[normalize.GTIN]hydrate.Product
 	Cause    judge.Cause
+	// turns are the store's counts of writes at which chunks of this unit were
+	// merged, ascending.
+	turns []int64
+}
+
+// alone says that between two counts of the store's writes nobody but this
+// unit wrote to it.
+func (u *unit) alone(since, until int64) bool {
+	between := until - since - 1
+	first := int64(len(u.turns)) - between
+	return between == 0 || first >= 0 && u.turns[first] == since+1 && u.turns[len(u.turns)-1] == until-1
 }
 
 // chunk is a number of rows that one transaction judges and merges.
@@ -46,30 +59,74 @@ type chunk struct {
 	Before func(ctx context.Context, tx pgx.Tx) error
 	// Also runs in the transaction once the chunk is merged.
 	Also func(ctx context.Context, tx pgx.Tx) error
-}
 
-// change is one line of a before/after object.
-type change struct {
-	ID     string
-	Before *stored
-	After  *judge.State
-	Kept   *feed.Row
+	// ahead is what judging came to before the chunk's turn, and since the
+	// store's count of writes at the time.
+	ahead *applied
+	since int64
 }
 
 // applied is what a chunk came to.
 type applied struct {
 	ledger   ledger
 	writes   []write
-	changes  []change
 	rejects  []Reject
 	holds    holdChanges
 	confirms []confirmation
 	verdicts verdicts
 }
 
-// apply judges a chunk and merges what changed, in one transaction that holds
-// the store's fence. It is safe to repeat: the ledger's key refuses a chunk
-// that is in it already, and then nothing of the repetition stays.
+// applyAll applies chunks in their order. While one merges the next is judged,
+// so that the process and the database work at the same time.
+func (s *Service) applyAll(ctx context.Context, u *unit, chunks iter.Seq2[*chunk, error], beat func(chunk int)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	judged := make(chan *chunk)
+	group.Go(func() error {
+		defer close(judged)
+		for c, err := range chunks {
+			if err != nil {
+				return err
+			}
+			if err := s.judgeAhead(ctx, u, c); err != nil {
+				return err
+			}
+			select {
+			case judged <- c:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for c := range judged {
+			beat(c.Number)
+			if _, err := s.apply(ctx, u, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// judgeAhead judges a chunk before its turn.
+func (s *Service) judgeAhead(ctx context.Context, u *unit, c *chunk) error {
+	pool, err := s.store.pool(ctx)
+	if err != nil {
+		return err
+	}
+	// The count is read first: what is written after it is noticed at the turn.
+	if c.since, err = s.store.writes(ctx, pool, u.Store.Key); err != nil {
+		return err
+	}
+	c.ahead, err = s.judgeChunk(ctx, pool, u, c)
+	return err
+}
+
+// apply merges what a chunk changes, in one transaction that holds the store's
+// fence. It is safe to repeat: the ledger's key refuses a chunk that is in it
+// already, and then nothing of the repetition stays.
 func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error) {
 	pool, err := s.store.pool(ctx)
 	if err != nil {
@@ -77,8 +134,9 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 	}
 	started := s.deps.Now()
 	var a *applied
+	var turn int64
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		a, err = s.applyTx(ctx, tx, u, c)
+		a, turn, err = s.applyTx(ctx, tx, u, c)
 		return err
 	})
 	if constraintOf(err) == "feed_chunk_pkey" {
@@ -91,23 +149,46 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 	if err != nil {
 		return Account{}, err
 	}
+	u.turns = append(u.turns, turn)
 	s.deps.Metrics.stage("chunk", s.deps.Now().Sub(started))
 	s.deps.Metrics.chunk(a)
 	return a.ledger.Account, nil
 }
 
-// applyTx does the work of apply inside the caller's transaction.
-func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (*applied, error) {
-	if err := s.store.lockFence(ctx, tx, u.Store.Key, u.Token); err != nil {
-		return nil, err
+// applyTx does the work of apply inside the caller's transaction. turn is the
+// store's count of writes, this one included.
+func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (a *applied, turn int64, err error) {
+	if turn, err = s.store.lockFence(ctx, tx, u.Store.Key, u.Token); err != nil {
+		return nil, 0, err
 	}
 	if c.Before != nil {
 		if err := c.Before(ctx, tx); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
+	if a = c.ahead; a == nil || !u.alone(c.since, turn) {
+		if a, err = s.judgeChunk(ctx, tx, u, c); err != nil {
+			return nil, 0, err
+		}
+	}
+	merging := s.deps.Now()
+	if err := s.write(ctx, tx, u, a); err != nil {
+		return nil, 0, err
+	}
+	s.deps.Metrics.stage("merge", s.deps.Now().Sub(merging))
+	if c.Also != nil {
+		if err := c.Also(ctx, tx); err != nil {
+			return nil, 0, err
+		}
+	}
+	return a, turn, nil
+}
+
+// judgeChunk reads what is known of a chunk's items and works out what becomes
+// of them. It writes nothing.
+func (s *Service) judgeChunk(ctx context.Context, q querier, u *unit, c *chunk) (*applied, error) {
 	loading := s.deps.Now()
-	known, items, err := s.store.known(ctx, tx, u.Store.Key, c.IDs)
+	known, items, err := s.store.known(ctx, q, u.Store.Key, c.IDs)
 	if err != nil {
 		return nil, err
 	}
@@ -122,31 +203,19 @@ func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (*a
 	case c.Revise != nil:
 		err = a.revise(c, items)
 	default:
-		err = s.judge(ctx, tx, u, c, known, items, a)
+		err = s.judge(ctx, q, u, c, known, items, a)
 	}
-	if err != nil {
-		return nil, err
-	}
-	merging := s.deps.Now()
-	if err := s.write(ctx, tx, u, a); err != nil {
-		return nil, err
-	}
-	s.deps.Metrics.stage("merge", s.deps.Now().Sub(merging))
-	if c.Also != nil {
-		if err := c.Also(ctx, tx); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
+	encode(a.writes)
+	return a, err
 }
 
 // write merges what a chunk came to. The before/after object is made durable
 // while the database merges, and before the transaction commits.
 func (s *Service) write(ctx context.Context, tx pgx.Tx, u *unit, a *applied) error {
 	stored := make(chan error, 1)
-	if len(a.changes) > 0 || len(a.rejects) > 0 {
+	if len(a.writes) > 0 || len(a.rejects) > 0 {
 		a.ledger.ObjectKey = s.key(ctx, "changes", string(u.Feed.ID), u.Store.Key.Store, fmt.Sprintf("%06d-%s", a.ledger.Chunk, attempt()))
-		a.ledger.Changes = len(a.changes)
+		a.ledger.Changes = len(a.writes)
 		go func() { stored <- s.putChanges(ctx, a.ledger.ObjectKey, a) }()
 	} else {
 		stored <- nil
@@ -174,8 +243,8 @@ func attempt() string { return rand.Text()[:10] }
 
 // judge runs the stages over the chunk, once for each mapping that its rows
 // are read with.
-func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known map[string]judge.Known, items map[string]*stored, a *applied) error {
-	categories, err := s.store.histories(ctx, tx, u.Store.Key, c.IDs, known)
+func (s *Service) judge(ctx context.Context, q querier, u *unit, c *chunk, known map[string]judge.Known, items map[string]*stored, a *applied) error {
+	categories, err := s.store.histories(ctx, q, u.Store.Key, c.IDs, known)
 	if err != nil {
 		return err
 	}
@@ -193,7 +262,7 @@ func (s *Service) judge(ctx context.Context, tx pgx.Tx, u *unit, c *chunk, known
 		for _, it := range items {
 			collectGTINs([]feed.Row{it.Kept}, wanted)
 		}
-		if products, err = s.lookUp(ctx, tx, wanted); err != nil {
+		if products, err = s.lookUp(ctx, q, wanted); err != nil {
 			return err
 		}
 	}
@@ -289,8 +358,7 @@ func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items 
 		a.verdicts.take(o)
 		switch {
 		case o.Write:
-			a.writes = append(a.writes, write{o.SKU, &o.State, o.Kept, ref})
-			a.changes = append(a.changes, change{o.SKU, items[o.SKU], &o.State, o.Kept})
+			a.writes = append(a.writes, write{ID: o.SKU, Before: items[o.SKU], State: &o.State, Kept: o.Kept, Mapping: ref})
 		case !o.Confirmed.IsZero() || !o.ConfirmedAvailability.IsZero():
 			a.confirms = append(a.confirms, confirmation{o.SKU, o.Confirmed, o.ConfirmedAvailability})
 		}
@@ -314,8 +382,7 @@ func (a *applied) delist(ids []string, known map[string]judge.Known, items map[s
 		}
 		it := items[id]
 		a.ledger.Account.Removed++
-		a.writes = append(a.writes, write{id, &state, &it.Kept, it.Mapping})
-		a.changes = append(a.changes, change{id, it, &state, &it.Kept})
+		a.writes = append(a.writes, write{ID: id, Before: it, State: &state, Kept: &it.Kept, Mapping: it.Mapping})
 	}
 }
 
@@ -336,8 +403,7 @@ func (a *applied) revise(c *chunk, items map[string]*stored) error {
 			continue
 		}
 		a.ledger.Account.Applied++
-		a.writes = append(a.writes, write{id, &state, &it.Kept, it.Mapping})
-		a.changes = append(a.changes, change{id, it, &state, &it.Kept})
+		a.writes = append(a.writes, write{ID: id, Before: it, State: &state, Kept: &it.Kept, Mapping: it.Mapping})
 	}
 	return nil
 }

@@ -71,8 +71,8 @@ func (s *Service) putChanges(ctx context.Context, key string, a *applied) error 
 	}
 	w := bufio.NewWriterSize(z, 64<<10)
 	var line []byte
-	for i := range a.changes {
-		line = appendChange(line[:0], &a.changes[i])
+	for i := range a.writes {
+		line = appendChange(line[:0], &a.writes[i])
 		// Writes to memory do not go wrong before Close tells.
 		_, _ = w.Write(line)
 	}
@@ -92,20 +92,20 @@ func (s *Service) putChanges(ctx context.Context, key string, a *applied) error 
 	return nil
 }
 
-func appendChange(b []byte, c *change) []byte {
+func appendChange(b []byte, w *write) []byte {
 	b = append(b, `{"item":`...)
-	b = appendJSONText(b, c.ID)
-	if c.Before != nil {
+	b = appendJSONText(b, w.ID)
+	if w.Before != nil {
 		b = append(b, `,"before":`...)
-		b = append(b, c.Before.stateBytes...)
+		b = append(b, w.Before.stateBytes...)
 		b = append(b, `,"previous_feed":`...)
-		b = appendJSONText(b, string(c.Before.ChangeFeed))
-		b = fmt.Appendf(b, `,"previous_chunk":%d,"kept_before":"`, c.Before.ChangeChunk)
-		b = base64.StdEncoding.AppendEncode(b, c.Before.keptBytes)
+		b = appendJSONText(b, string(w.Before.ChangeFeed))
+		b = fmt.Appendf(b, `,"previous_chunk":%d,"kept_before":"`, w.Before.ChangeChunk)
+		b = base64.StdEncoding.AppendEncode(b, w.Before.keptBytes)
 		b = append(b, '"')
 	}
 	b = append(b, `,"after":`...)
-	b = appendState(b, c.After)
+	b = append(b, w.stateBytes...)
 	return append(b, '}', '\n')
 }
 

@@ -169,7 +169,7 @@ func (s *Service) complete(ctx context.Context, u *unit, c *chunk) (Account, err
 		if err := s.store.insertFeedStores(ctx, tx, u.Feed.ID, u.Feed.Merchant, []FeedStore{part}); err != nil {
 			return err
 		}
-		if a, err = s.applyTx(ctx, tx, u, c); err != nil {
+		if a, _, err = s.applyTx(ctx, tx, u, c); err != nil {
 			return err
 		}
 		return s.store.closeUnit(ctx, tx, u.Feed.ID, a.ledger.Account, s.now())

@@ -77,6 +77,9 @@ func (s *Service) Run(ctx context.Context, id tenant.ID) {
 	})
 	s.loop(ctx, &wg, "publish", s.cfg.PublishEvery, s.publishChanged)
 	s.loop(ctx, &wg, "rejudge", time.Minute, s.rejudgeDue)
+	s.loop(ctx, &wg, "medians", 5*time.Second, func(ctx context.Context) error {
+		return s.store.refreshMedians(ctx, "", s.now())
+	})
 	s.loop(ctx, &wg, "expire", 10*time.Minute, s.expire)
 	s.loop(ctx, &wg, "gauges", 15*time.Second, func(ctx context.Context) error { return s.measure(ctx, id) })
 	wg.Wait()

@@ -30,19 +30,20 @@ func (s *Service) publish(ctx context.Context, key StoreKey) error {
 	for range 5 {
 		b := menu.NewBuilder()
 		counts := menuCounts{Hidden: map[string]int64{}}
-		writes, version, err := s.store.menuSnapshot(ctx, key, func(id string, st *judge.State) error {
-			if st.Hidden == judge.HiddenDelisted {
+		writes, version, err := s.store.menuSnapshot(ctx, key, func(id string, d *menuDocument) error {
+			if d.Hidden == judge.HiddenDelisted {
 				return nil
 			}
 			counts.Items++
-			if !st.Shown() {
-				counts.Hidden[string(st.Hidden)]++
+			if d.Hidden != judge.Visible {
+				counts.Hidden[string(d.Hidden)]++
 				return nil
 			}
 			counts.Shown++
+			price := d.Price.priced()
 			b.Add(menu.Item{
-				ID: id, Name: st.Name, Brand: st.Brand, Size: st.Size.String(), Category: st.Category,
-				Price: st.Price.Effective, Regular: st.Price.Regular, Per: int64(st.Price.Per), Percent: st.Percent,
+				ID: id, Name: d.Name, Brand: d.Brand, Size: d.Size.size().String(), Category: d.Category,
+				Price: price.Effective, Regular: price.Regular, Per: int64(price.Per), Percent: d.Percent,
 			})
 			return nil
 		})

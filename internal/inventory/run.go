@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,25 +120,30 @@ func (s *Service) runSegment(ctx context.Context, u *unit, part *FeedStore, done
 			return err
 		}
 	}
-	var rows []feed.Row
-	for k := range part.Chunks {
-		if done[k] {
-			continue
-		}
-		beat(k)
-		if rows, err = seg.ReadChunk(rows[:0], k); err != nil {
-			return fmt.Errorf("feed %s: %w", f.ID, err)
-		}
-		ids := make([]string, len(rows))
-		for i := range rows {
-			rows[i].Values[feed.StoreID] = part.Key.Store
-			ids[i] = rows[i].Values[feed.ItemID]
-		}
-		if _, err := s.apply(ctx, u, &chunk{Number: k, IDs: ids, Rows: rows}); err != nil {
-			return err
-		}
+	if err := s.applyAll(ctx, u, segmentChunks(seg, part, done), beat); err != nil {
+		return fmt.Errorf("feed %s: %w", f.ID, err)
 	}
 	return s.removeAbsent(ctx, u, part, done, beat)
+}
+
+// segmentChunks reads those chunks of a store's segment that are not done.
+func segmentChunks(seg *feed.SegmentReader, part *FeedStore, done map[int]bool) iter.Seq2[*chunk, error] {
+	return func(yield func(*chunk, error) bool) {
+		for k := range part.Chunks {
+			if done[k] {
+				continue
+			}
+			rows, err := seg.ReadChunk(nil, k)
+			ids := make([]string, len(rows))
+			for i := range rows {
+				rows[i].Values[feed.StoreID] = part.Key.Store
+				ids[i] = rows[i].Values[feed.ItemID]
+			}
+			if !yield(&chunk{Number: k, IDs: ids, Rows: rows}, err) {
+				return
+			}
+		}
+	}
 }
 
 // scan is what one pass over a segment tells before any of it is judged.
@@ -225,7 +232,7 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 		}
 	}
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		if err := s.store.lockFence(ctx, tx, part.Key, u.Token); err != nil {
+		if _, err := s.store.lockFence(ctx, tx, part.Key, u.Token); err != nil {
 			return err
 		}
 		if held {
@@ -283,19 +290,15 @@ func (s *Service) delistAll(ctx context.Context, u *unit, listKey string, first 
 	if err := json.Unmarshal(encoded, &absent); err != nil {
 		return fmt.Errorf("decode removals of store %s: %w", u.Store.Key, err)
 	}
-	for k := first; len(absent) > 0; k++ {
-		n := min(len(absent), s.chunkRows(u.Feed))
-		ids := absent[:n]
-		absent = absent[n:]
-		if done[k] {
-			continue
+	return s.applyAll(ctx, u, func(yield func(*chunk, error) bool) {
+		k := first
+		for ids := range slices.Chunk(absent, s.chunkRows(u.Feed)) {
+			if !done[k] && !yield(&chunk{Number: k, IDs: ids, Delist: true}, nil) {
+				return
+			}
+			k++
 		}
-		beat(k)
-		if _, err := s.apply(ctx, u, &chunk{Number: k, IDs: ids, Delist: true}); err != nil {
-			return err
-		}
-	}
-	return nil
+	}, beat)
 }
 
 // chunkRows is the size of a unit's chunks that no segment has laid down.
@@ -325,27 +328,27 @@ func (s *Service) runKept(ctx context.Context, u *unit, done map[int]bool, beat 
 		return s.delistAll(ctx, u, holds[0].RemovalsKey, 0, done, beat)
 	}
 	u.Cause = judgeCause(f.Cause)
-	after := ""
-	for k := 0; ; k++ {
-		ids := f.Detail.Items
-		if len(ids) == 0 {
-			var err error
-			if ids, err = s.store.itemIDsAfter(ctx, u.Store.Key, gtinTexts(f.Detail.GTINs), after, s.chunkRows(f)); err != nil {
-				return err
+	return s.applyAll(ctx, u, s.keptChunks(ctx, u, done), beat)
+}
+
+// keptChunks pages through the items that a unit judges again.
+func (s *Service) keptChunks(ctx context.Context, u *unit, done map[int]bool) iter.Seq2[*chunk, error] {
+	only, gtins := u.Feed.Detail.Items, gtinTexts(u.Feed.Detail.GTINs)
+	return func(yield func(*chunk, error) bool) {
+		after := ""
+		for k := 0; ; k++ {
+			ids, err := only, error(nil)
+			if len(only) == 0 {
+				ids, err = s.store.itemIDsAfter(ctx, u.Store.Key, gtins, after, s.chunkRows(u.Feed))
 			}
-		}
-		if len(ids) == 0 {
-			return nil
-		}
-		after = ids[len(ids)-1]
-		if !done[k] {
-			beat(k)
-			if _, err := s.apply(ctx, u, &chunk{Number: k, IDs: ids}); err != nil {
-				return err
+			if err != nil {
+				yield(nil, err)
+				return
 			}
-		}
-		if len(f.Detail.Items) > 0 {
-			return nil
+			if len(ids) == 0 || !done[k] && !yield(&chunk{Number: k, IDs: ids}, nil) || len(only) > 0 {
+				return
+			}
+			after = ids[len(ids)-1]
 		}
 	}
 }

@@ -251,7 +251,7 @@ func (s *store) finishFeedStore(ctx context.Context, f *Feed, key StoreKey, toke
 		return err
 	}
 	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		if err := s.lockFence(ctx, tx, key, token); err != nil {
+		if _, err := s.lockFence(ctx, tx, key, token); err != nil {
 			return err
 		}
 		if f.movesWatermark() {
@@ -465,11 +465,11 @@ UPDATE store_fence SET feed_id = '', token = '' WHERE merchant_id = $1 AND store
 
 // lockFence holds the store's fence until the transaction ends, and counts a
 // write to the store. A token that is not empty must still be the fence's.
-func (s *store) lockFence(ctx context.Context, tx pgx.Tx, key StoreKey, token string) error {
+func (s *store) lockFence(ctx context.Context, tx pgx.Tx, key StoreKey, token string) (writes int64, err error) {
 	var holder string
-	err := tx.QueryRow(ctx, `
-UPDATE store_fence SET writes = writes + 1 WHERE merchant_id = $1 AND store_id = $2 RETURNING token`,
-		key.Merchant, key.Store).Scan(&holder)
+	err = tx.QueryRow(ctx, `
+UPDATE store_fence SET writes = writes + 1 WHERE merchant_id = $1 AND store_id = $2 RETURNING token, writes`,
+		key.Merchant, key.Store).Scan(&holder, &writes)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrStoreUnknown
 	}
@@ -477,9 +477,18 @@ UPDATE store_fence SET writes = writes + 1 WHERE merchant_id = $1 AND store_id =
 		err = errFenceLost
 	}
 	if err != nil {
-		return fmt.Errorf("lock fence of store %s: %w", key, err)
+		return 0, fmt.Errorf("lock fence of store %s: %w", key, err)
 	}
-	return nil
+	return writes, nil
+}
+
+// writes is how often a store was written to.
+func (s *store) writes(ctx context.Context, q querier, key StoreKey) (writes int64, err error) {
+	err = q.QueryRow(ctx, `SELECT writes FROM store_fence WHERE merchant_id = $1 AND store_id = $2`, key.Merchant, key.Store).Scan(&writes)
+	if err != nil {
+		return 0, fmt.Errorf("read fence of store %s: %w", key, err)
+	}
+	return writes, nil
 }
 
 const insertLedger = `

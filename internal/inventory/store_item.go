@@ -145,12 +145,33 @@ func (s *store) histories(ctx context.Context, q querier, key StoreKey, ids []st
 	return categories, nil
 }
 
-// write is one item's new state.
+// write is one item's new state, and what it had before; nil for a new item.
 type write struct {
 	ID      string
+	Before  *stored
 	State   *judge.State
 	Kept    *feed.Row
 	Mapping mappingRef
+
+	// State, and Kept with Mapping, as they are stored.
+	stateBytes, keptBytes []byte
+}
+
+// encode makes the bytes of writes, which the database and the before/after
+// object both take.
+func encode(writes []write) {
+	var arena []byte
+	take := func(from int) []byte { return arena[from:len(arena):len(arena)] }
+	for i := range writes {
+		w := &writes[i]
+		// What was cut from an arena before it grew stays good.
+		from := len(arena)
+		arena = appendState(arena, w.State)
+		w.stateBytes = take(from)
+		from = len(arena)
+		arena = appendKept(arena, w.Kept, w.Mapping)
+		w.keptBytes = take(from)
+	}
 }
 
 const mergeItems = `
@@ -169,14 +190,9 @@ func (s *store) mergeWrites(ctx context.Context, tx pgx.Tx, l *ledger, writes []
 	// Only this transaction ever sees the load's rows, so that a number which
 	// nobody else uses at the same time is enough.
 	load := rand.Int64()
-	var arena []byte
 	source := pgx.CopyFromSlice(len(writes), func(i int) ([]any, error) {
 		w := &writes[i]
-		// pgx encodes a row before it asks for the next.
-		arena = appendState(arena[:0], w.State)
-		cut := len(arena)
-		arena = appendKept(arena, w.Kept, w.Mapping)
-		return []any{load, w.ID, arena[:cut:cut], arena[cut:], w.State.SourceTime, orNull(w.State.RejudgeAt)}, nil
+		return []any{load, w.ID, w.stateBytes, w.keptBytes, w.State.SourceTime, orNull(w.State.RejudgeAt)}, nil
 	})
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"item_staging"}, []string{"load", "item_id", "state", "kept", "source_time", "rejudge_at"}, source); err != nil {
 		return fmt.Errorf("stage %d items of store %s: %w", len(writes), l.Key, err)
@@ -283,7 +299,7 @@ SELECT merchant_id, store_id, count(*) FROM item WHERE state->>'gtin' = ANY($1) 
 
 // An item that some stores sell by another measure has the median of the
 // measure that most of them sell it by.
-const refreshMedians = `
+const computeMedians = `
 WITH noted AS (UPDATE merchant SET medians_at = $2 WHERE merchant_id = $1)
 INSERT INTO item_median (merchant_id, item_id, price_minor, per, stores)
 SELECT DISTINCT ON (item_id) $1, item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY minor), per, count(*) FROM (
@@ -294,34 +310,45 @@ GROUP BY item_id, per
 ORDER BY item_id, count(*) DESC, per
 ON CONFLICT (merchant_id, item_id) DO UPDATE SET price_minor = excluded.price_minor, per = excluded.per, stores = excluded.stores`
 
-// mediansDue says whether computing the medians of a merchant is worth the
-// while. Beyond a million items it is only now and then.
+// mediansDue finds merchants, or says whether the one that $1 names is one,
+// with a menu that is newer than their medians. Those rest on all items of a
+// merchant: the more there are, the longer they stand, up to ten minutes. The
+// items of a single store have no other to be compared with.
 const mediansDue = `
-SELECT medians_at IS NULL OR medians_at < $2
-  OR (SELECT coalesce(sum(items), 0) FROM store WHERE store.merchant_id = $1) < 1000000
-FROM merchant WHERE merchant_id = $1`
+SELECT m.merchant_id FROM merchant m JOIN store s ON s.merchant_id = m.merchant_id
+WHERE ($1 = '' OR m.merchant_id = $1) AND s.menu_version > 0
+GROUP BY m.merchant_id, m.medians_at
+HAVING count(*) > 1 AND (m.medians_at IS NULL OR max(s.menu_at) > m.medians_at
+  AND m.medians_at <= $2::timestamptz - least(sum(s.items)::float8 * interval '50 microseconds', interval '10 minutes'))`
 
-func (s *store) refreshMedians(ctx context.Context, merchant string, now time.Time) error {
+func (s *store) refreshMedians(ctx context.Context, only string, now time.Time) error {
 	pool, err := s.pool(ctx)
 	if err != nil {
 		return err
 	}
-	var due bool
-	if err := pool.QueryRow(ctx, mediansDue, merchant, now.Add(-10*time.Minute)).Scan(&due); err != nil {
-		return fmt.Errorf("ask whether the medians of merchant %s are due: %w", merchant, err)
+	rows, err := pool.Query(ctx, mediansDue, only, now)
+	if err != nil {
+		return fmt.Errorf("find medians that are due: %w", err)
 	}
-	if !due {
-		return nil
+	merchants, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("find medians that are due: %w", err)
 	}
-	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM item_median WHERE merchant_id = $1`, merchant); err != nil {
-			return fmt.Errorf("clear medians of merchant %s: %w", merchant, err)
+	for _, merchant := range merchants {
+		err := pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `DELETE FROM item_median WHERE merchant_id = $1`, merchant); err != nil {
+				return fmt.Errorf("clear medians of merchant %s: %w", merchant, err)
+			}
+			if _, err := tx.Exec(ctx, computeMedians, merchant, now); err != nil {
+				return fmt.Errorf("compute medians of merchant %s: %w", merchant, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		if _, err := tx.Exec(ctx, refreshMedians, merchant, now); err != nil {
-			return fmt.Errorf("compute medians of merchant %s: %w", merchant, err)
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 const selectItems = `
@@ -422,9 +449,9 @@ func likePattern(text string) string {
 	return string(append(escaped, '%'))
 }
 
-// eachShown calls f for each item of a store, in the order of ids, in one
+// menuSnapshot calls f for each item of a store, in the order of ids, in one
 // snapshot together with the count of writes that it includes.
-func (s *store) menuSnapshot(ctx context.Context, key StoreKey, f func(id string, st *judge.State) error) (writes int64, version int64, err error) {
+func (s *store) menuSnapshot(ctx context.Context, key StoreKey, f func(id string, d *menuDocument) error) (writes int64, version int64, err error) {
 	pool, err := s.pool(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -443,11 +470,11 @@ SELECT item_id, state FROM item WHERE merchant_id = $1 AND store_id = $2 ORDER B
 		var id string
 		var raw []byte
 		_, err = pgx.ForEachRow(rows, []any{&id, &raw}, func() error {
-			st, err := decodeState(raw)
-			if err != nil {
+			var d menuDocument
+			if err := unmarshalState(raw, &d); err != nil {
 				return fmt.Errorf("decode state of item %s: %w", id, err)
 			}
-			return f(id, &st)
+			return f(id, &d)
 		})
 		return err
 	})
