@@ -34,7 +34,8 @@ export interface TableView {
 
 export interface Selection {
   keys: ReadonlySet<string>;
-  onChange: (keys: Set<string>) => void;
+  onChange: (keys: ReadonlySet<string>) => void;
+  toggle: (key: string) => void;
 }
 
 export interface DataTableProps<Row> {
@@ -116,13 +117,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   useLayoutEffect(() => {
     latest.current = { selection, onOpen };
   });
-  const toggle = useCallback((key: string) => {
-    const current = latest.current.selection;
-    if (!current) return;
-    const keys = new Set(current.keys);
-    if (!keys.delete(key)) keys.add(key);
-    current.onChange(keys);
-  }, []);
+  const toggle = useCallback((key: string) => latest.current.selection?.toggle(key), []);
   const open = useCallback((row: unknown) => latest.current.onOpen?.(row as Row), []);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget) return;
@@ -225,7 +220,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           style={vars}
           role="grid"
           aria-label={label}
-          aria-rowcount={ordered.length + 1}
+          aria-rowcount={props.loading ? -1 : ordered.length + 1}
           aria-colcount={visible.length + (selection ? 1 : 0)}
           aria-multiselectable={selection ? true : undefined}
           aria-busy={props.loading || undefined}
@@ -251,35 +246,38 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
               ))}
             </div>
           </div>
-          <div role="rowgroup" className={css.body} style={{ height: props.loading ? undefined : virtual.getTotalSize() }}>
-            {props.loading
-              ? Array.from({ length: 8 }, (_, row) => (
-                  <div key={row} className={css.skeletonRow} role="row">
-                    <div role="gridcell" style={{ width: '100%' }}><Skeleton height={12} width={`${88 - ((row * 29) % 45)}%`} /></div>
-                  </div>
-                ))
-              : items.map((item) => {
-                  const row = ordered[item.index]!;
-                  const key = rowKey(row);
-                  return (
-                    <TableRow
-                      key={key}
-                      id={`${gridId}-${item.index}`}
-                      index={item.index}
-                      start={item.start}
-                      row={row}
-                      rowId={key}
-                      columns={visible as Column<unknown>[]}
-                      columnKeys={template + visible.map((c) => c.key).join()}
-                      active={item.index === active}
-                      selected={selection?.keys.has(key)}
-                      onToggle={selection ? toggle : undefined}
-                      onActivate={setActiveKey}
-                      onOpen={onOpen ? open : undefined}
-                    />
-                  );
-                })}
-          </div>
+          {props.loading ? (
+            // No rows yet: whoever counts rows, or presses keys on them, waits for real ones.
+            <div className={css.body} aria-hidden>
+              {Array.from({ length: 8 }, (_, line) => (
+                <div key={line} className={css.skeletonRow}><Skeleton height={12} width={`${88 - ((line * 29) % 45)}%`} /></div>
+              ))}
+            </div>
+          ) : (
+            <div role="rowgroup" className={css.body} style={{ height: virtual.getTotalSize() }}>
+              {items.map((item) => {
+                const row = ordered[item.index]!;
+                const key = rowKey(row);
+                return (
+                  <TableRow
+                    key={key}
+                    id={`${gridId}-${item.index}`}
+                    index={item.index}
+                    start={item.start}
+                    row={row}
+                    rowId={key}
+                    columns={visible as Column<unknown>[]}
+                    columnKeys={template + visible.map((c) => c.key).join()}
+                    active={item.index === active}
+                    selected={selection?.keys.has(key)}
+                    onToggle={selection ? toggle : undefined}
+                    onActivate={setActiveKey}
+                    onOpen={onOpen ? open : undefined}
+                  />
+                );
+              })}
+            </div>
+          )}
         </div>
       )}
       {more?.available && !props.loading && (
