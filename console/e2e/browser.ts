@@ -54,6 +54,18 @@ export async function visit(browser: Browser, options: { viewport?: typeof deskt
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   const page = await context.newPage();
+  await page.addInitScript(() => {
+    const moved: string[] = [];
+    let sum = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean; sources: { node?: Node }[] })[]) {
+        if (entry.hadRecentInput) continue;
+        sum += entry.value;
+        moved.push(`${entry.value.toFixed(4)}: ${entry.sources.map(({ node }) => node?.textContent?.slice(0, 40) || node?.nodeName).join(' | ')}`);
+      }
+    }).observe({ type: 'layout-shift', buffered: true });
+    Object.assign(window, { shifts: () => (sum < 0.001 ? [] : [`what was drawn moved by ${sum.toFixed(4)} (${moved.join('; ')})`]) });
+  });
   page.setDefaultTimeout(30_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
@@ -96,6 +108,11 @@ export async function settle(page: Page): Promise<void> {
   await page.evaluate(() => document.fonts.ready);
   await page.waitForFunction(() => document.getAnimations().every((animation) => animation.playState !== 'running'));
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
+/** What has moved on the page since it was opened, without anybody having touched it. */
+export function shifts(page: Page): Promise<string[]> {
+  return page.evaluate(() => (window as unknown as { shifts: () => string[] }).shifts());
 }
 
 interface AxeResult {
