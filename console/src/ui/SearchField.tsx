@@ -9,18 +9,18 @@ const pauseMs = 200;
 /** A search that the address carries. It says what was typed once typing pauses, and shows each key at once. */
 export function SearchField({ label, placeholder, value, onChange }: { label: string; placeholder: string; value: string; onChange: (value: string) => void }) {
   const [typed, setTyped] = useState(value);
-  const [said, setSaid] = useState([value]);
   const [before, setBefore] = useState(value);
-  // The address also changes by other ways than typing; what was typed here comes back late and replaces nothing.
+  // What was said and has not come back in the address yet.
+  const [said, setSaid] = useState<string[]>([]);
   if (value !== before) {
     setBefore(value);
-    if (!said.includes(value)) {
-      setSaid([value]);
-      setTyped(value);
-    }
+    const at = said.indexOf(value);
+    setSaid(at < 0 ? [] : said.slice(at + 1));
+    // The address also changes by other ways than typing.
+    if (at < 0) setTyped(value);
   }
   const say = useDebouncedCallback((text: string) => {
-    setSaid((earlier) => [...earlier, text]);
+    if (text !== value) setSaid([...said, text]);
     onChange(text);
   }, pauseMs);
   return (
