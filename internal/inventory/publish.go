@@ -97,11 +97,7 @@ func encodeMenu(t *menu.Tree) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	return z.EncodeAll(encoded, nil), nil
+	return compress(encoded), nil
 }
 
 // readMenu reads the menu that a store's pointer names.

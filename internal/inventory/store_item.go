@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -171,6 +172,9 @@ func encode(writes []write) {
 		from = len(arena)
 		arena = appendKept(arena, w.Kept, w.Mapping)
 		w.keptBytes = take(from)
+		if i == 0 {
+			arena = slices.Grow(arena, len(writes)*len(arena)*5/4)
+		}
 	}
 }
 
