@@ -88,17 +88,17 @@ export async function signInAs(page: Page, role: 'Merchant' | 'Operator' | 'Supp
 /** Calls a procedure of the API as the signed-in person. */
 export async function call<T = Record<string, unknown>>(page: Page, procedure: string, message: Record<string, unknown> = {}): Promise<T> {
   return page.evaluate(
-    async ([path, body]) => {
+    async ([path, body]: [string, string]): Promise<T> => {
       const post = (to: string, text: string, token: string) =>
         fetch(to, { method: 'POST', headers: { 'Content-Type': 'application/json', ...(token ? { 'X-Csrf-Token': token } : {}) }, body: text });
-      const who = await (await post('/bodega.identity.v1.IdentityService/GetCaller', '{}', '')).json();
-      const response = await post(`/bodega.${path}`, body!, who.caller.csrfToken ?? '');
-      const answer = await response.json();
+      const who = (await (await post('/bodega.identity.v1.IdentityService/GetCaller', '{}', '')).json()) as { caller: { csrfToken?: string } };
+      const response = await post(`/bodega.${path}`, body, who.caller.csrfToken ?? '');
+      const answer = (await response.json()) as T;
       if (!response.ok) throw new Error(`${path}: ${JSON.stringify(answer)}`);
       return answer;
     },
-    [procedure, JSON.stringify(message)],
-  ) as Promise<T>;
+    [procedure, JSON.stringify(message)] as [string, string],
+  );
 }
 
 /** Waits until no grey placeholder is left and nothing is fetched any more. */

@@ -13,6 +13,7 @@ function Page() {
 }
 
 const field = () => screen.getByRole<HTMLInputElement>('textbox', { name: 'Search' });
+const pause = () => act(() => void vi.advanceTimersByTime(250));
 const type = (text: string) => fireEvent.change(field(), { target: { value: text } });
 
 beforeEach(() => {
@@ -23,16 +24,16 @@ afterEach(() => vi.useRealTimers());
 
 it('shows each key at once and keeps what is typed while the address follows', () => {
   type('mi');
-  act(() => vi.advanceTimersByTime(250));
+  pause();
   type('milk');
   expect(field().value).toBe('milk');
-  act(() => vi.advanceTimersByTime(250));
+  pause();
   expect(field().value).toBe('milk');
 });
 
 it('follows the address when something else changes it, back to what was there before too', () => {
   type('milk');
-  act(() => vi.advanceTimersByTime(250));
+  pause();
   act(() => setAddress(''));
   expect(field().value).toBe('');
   act(() => setAddress('milk'));
