@@ -203,7 +203,10 @@ func (s *Service) applyTx(ctx context.Context, tx pgx.Tx, u *unit, c *chunk) (a 
 // of them. It writes nothing.
 func (s *Service) judgeChunk(ctx context.Context, q querier, u *unit, c *chunk) (*applied, error) {
 	loading := s.deps.Now()
-	known, items, err := s.store.known(ctx, q, u.Store.Key, c.IDs)
+	known, items, err := s.store.known(ctx, q, u.Store.Key, c.IDs, func(shelf time.Time) bool {
+		// A full file's rows replace kept ones, but for a newer word on the shelf.
+		return c.Rows == nil || u.Feed.Kind != feed.KindFull || shelf.After(u.Feed.SourceTime)
+	})
 	if err != nil {
 		return nil, err
 	}

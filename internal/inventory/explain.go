@@ -126,7 +126,7 @@ func (s *Service) addJudgement(ctx context.Context, story *Story, source *Feed) 
 	if err != nil {
 		return err
 	}
-	known, _, err := s.store.known(ctx, pool, it.Key, []string{it.ID})
+	known, _, err := s.store.known(ctx, pool, it.Key, []string{it.ID}, withKept)
 	if err != nil {
 		return err
 	}

@@ -541,7 +541,7 @@ func TestMedianOfAnItemThatStoresSellByOtherMeasures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, _, err := w.service.store.known(w.ctx, pool, StoreKey{"corner", "3"}, []string{"ham"})
+	known, _, err := w.service.store.known(w.ctx, pool, StoreKey{"corner", "3"}, []string{"ham"}, withKept)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,10 +37,14 @@ FROM item i
 LEFT JOIN item_confirmation c ON c.merchant_id = i.merchant_id AND c.store_id = i.store_id AND c.item_id = i.item_id
 WHERE i.merchant_id = $1 AND i.store_id = $2 AND i.item_id = ANY($3)`
 
+// withKept asks for every kept row.
+func withKept(time.Time) bool { return true }
+
 // known reads what is known of items of a store before their rows are judged:
 // one statement each for states, medians and histories, whatever the number
-// of items.
-func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string) (map[string]judge.Known, map[string]*stored, error) {
+// of items. Kept rows are decoded where kept, given the time of the newest word
+// on the item's availability, asks for them.
+func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string, kept func(shelf time.Time) bool) (map[string]judge.Known, map[string]*stored, error) {
 	known := make(map[string]judge.Known, len(ids))
 	items := make(map[string]*stored, len(ids))
 	block := make([]stored, len(ids))
@@ -49,18 +53,25 @@ func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string
 		return nil, nil, fmt.Errorf("read %d items of store %s: %w", len(ids), key, err)
 	}
 	var id string
-	var state, kept []byte
+	var state, keptBytes []byte
 	var sourceTime time.Time
 	var confirmed, shelf *time.Time
 	var it stored
-	_, err = pgx.ForEachRow(rows, []any{&id, &state, &kept, &sourceTime, &it.ChangeFeed, &it.ChangeChunk, &it.ChangedAt, &confirmed, &shelf}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &keptBytes, &sourceTime, &it.ChangeFeed, &it.ChangeChunk, &it.ChangedAt, &confirmed, &shelf}, func() error {
 		row := &block[len(items)]
 		row.ChangeFeed, row.ChangeChunk, row.ChangedAt = it.ChangeFeed, it.ChangeChunk, it.ChangedAt
-		if err := row.decode(id, state, kept, sourceTime); err != nil {
+		if err := row.decodeState(id, state, sourceTime); err != nil {
 			return err
 		}
-		items[id] = row
-		known[id] = judge.Known{State: &row.State, Kept: &row.Kept, Confirmed: orZero(confirmed), ConfirmedAvailability: orZero(shelf)}
+		row.keptBytes = keptBytes
+		k := judge.Known{State: &row.State, Confirmed: orZero(confirmed), ConfirmedAvailability: orZero(shelf)}
+		if kept(row.State.AvailabilityTime) || kept(k.ConfirmedAvailability) {
+			if err := row.decodeKept(); err != nil {
+				return err
+			}
+			k.Kept = &row.Kept
+		}
+		items[id], known[id] = row, k
 		return nil
 	})
 	if err != nil {
@@ -72,17 +83,20 @@ func (s *store) known(ctx context.Context, q querier, key StoreKey, ids []string
 	return known, items, nil
 }
 
-func (it *stored) decode(id string, state, kept []byte, sourceTime time.Time) error {
-	var err error
+func (it *stored) decodeState(id string, state []byte, sourceTime time.Time) (err error) {
 	if it.State, err = decodeState(state); err != nil {
 		return fmt.Errorf("decode state of item %s: %w", id, err)
 	}
-	if it.Kept, it.Mapping, err = decodeKept(kept); err != nil {
-		return fmt.Errorf("decode kept row of item %s: %w", id, err)
+	it.State.SKU, it.State.SourceTime, it.stateBytes = id, sourceTime, state
+	return nil
+}
+
+// decodeKept makes Kept and Mapping of what was read as keptBytes.
+func (it *stored) decodeKept() (err error) {
+	if it.Kept, it.Mapping, err = decodeKept(it.keptBytes); err != nil {
+		return fmt.Errorf("decode kept row of item %s: %w", it.State.SKU, err)
 	}
-	it.State.SKU, it.State.SourceTime = id, sourceTime
 	it.Kept.Number = it.State.Row
-	it.stateBytes, it.keptBytes = state, kept
 	return nil
 }
 
@@ -366,13 +380,13 @@ LEFT JOIN hold h ON h.merchant_id = i.merchant_id AND h.store_id = i.store_id AN
 func scanItem(row pgx.CollectableRow) (Item, error) {
 	var it Item
 	var st stored
-	var state, kept []byte
+	var state []byte
 	var sourceTime time.Time
-	if err := row.Scan(&it.Key.Merchant, &it.Key.Store, &it.ID, &it.StoreName, &it.MerchantName, &state, &kept, &sourceTime,
+	if err := row.Scan(&it.Key.Merchant, &it.Key.Store, &it.ID, &it.StoreName, &it.MerchantName, &state, &st.keptBytes, &sourceTime,
 		&it.ChangeFeed, &it.ChangeChunk, &it.ChangedAt, &it.HoldID); err != nil {
 		return it, err
 	}
-	if err := st.decode(it.ID, state, kept, sourceTime); err != nil {
+	if err := errors.Join(st.decodeState(it.ID, state, sourceTime), st.decodeKept()); err != nil {
 		return it, err
 	}
 	it.State, it.Kept, it.Mapping = st.State, st.Kept, st.Mapping
