@@ -186,15 +186,6 @@ func (p *process) startTemporal(ctx context.Context) error {
 }
 
 func (p *process) startSystems(ctx context.Context) error {
-	var err error
-	if p.identity, err = identity.New(p.settings.Identity, identity.Deps{
-		Pool: p.shared, Tenants: p.tenants, Now: p.now, SecureCookies: p.settings.Server.TLS(), Demo: p.settings.Demo,
-	}); err != nil {
-		return err
-	}
-	if err := p.identity.Start(ctx); err != nil {
-		return err
-	}
 	spillDir := filepath.Join(p.settings.DataDir, "spill")
 	if err := os.RemoveAll(spillDir); err != nil {
 		return fmt.Errorf("empty spill folder: %w", err)
@@ -204,6 +195,15 @@ func (p *process) startSystems(ctx context.Context) error {
 		Starter: &inventory.TemporalStarter{Client: p.temporal, Config: p.settings.Inventory},
 		Metrics: inventory.NewMetrics(p.metrics), Logger: p.logger.With("system", inventory.System), Now: p.now, SpillDir: spillDir,
 	})
+	var err error
+	if p.identity, err = identity.New(p.settings.Identity, identity.Deps{
+		Pool: p.shared, Tenants: p.tenants, Merchants: p.inventory, Now: p.now, SecureCookies: p.settings.Server.TLS(), Demo: p.settings.Demo,
+	}); err != nil {
+		return err
+	}
+	if err := p.identity.Start(ctx); err != nil {
+		return err
+	}
 	if p.settings.runs(roleWorker) {
 		w := durable.NewWorker(p.temporal, inventory.TaskQueue, p.settings.StepsAtOnce)
 		p.inventory.RegisterWorker(w)
