@@ -21,8 +21,13 @@ const collectBatch = 1000
 var collected = []string{"raw", "segments", "rejects", "removals", "changes", "menus"}
 
 // collect deletes the objects of the tenant of ctx that a crash left and no
-// row names.
+// row names. What is older than the tenant's first merchant another database
+// knows, one that was lost perhaps: it stays.
 func (s *Service) collect(ctx context.Context) error {
+	first, err := s.store.firstMerchant(ctx)
+	if err != nil || first.IsZero() {
+		return err
+	}
 	before := s.now().Add(-unnamedFor)
 	for _, kind := range collected {
 		folder := s.key(ctx, kind)
@@ -31,7 +36,7 @@ func (s *Service) collect(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if o.Written.After(before) {
+			if o.Written.After(before) || o.Written.Before(first) {
 				continue
 			}
 			if batch = append(batch, o.Key); len(batch) == collectBatch {
@@ -86,6 +91,19 @@ func unitOf(kind, key string) FeedID {
 		key, _, _ = strings.Cut(key, "/")
 	}
 	return FeedID(key)
+}
+
+// firstMerchant is since when a tenant has merchants; zero where it has none.
+func (s *store) firstMerchant(ctx context.Context) (time.Time, error) {
+	pool, err := s.pool(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var at *time.Time
+	if err := pool.QueryRow(ctx, `SELECT min(created_at) FROM merchant`).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("find the first merchant: %w", err)
+	}
+	return orZero(at), nil
 }
 
 const namedObjects = `

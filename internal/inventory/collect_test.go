@@ -71,6 +71,9 @@ func TestObjectsThatNothingNamesAreCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	const old, young = unnamedFor + time.Minute, unnamedFor - time.Minute
+	if _, err := w.pool.Exec(w.ctx, `UPDATE prod_inventory.merchant SET created_at = $1`, w.now().Add(-2*old)); err != nil {
+		t.Fatal(err)
+	}
 	kinds := map[string]int{}
 	for _, k := range w.kept() {
 		w.age(k, old)
@@ -84,7 +87,8 @@ func TestObjectsThatNothingNamesAreCollected(t *testing.T) {
 		t.Fatalf("there are objects of the kinds %v, want all of %v", kinds, collected)
 	}
 	// What is not there to be deleted: another tenant's whose name begins alike,
-	// what is young, what is of a feed that has not ended, what is none of these.
+	// what is young, what is older than the database, what is of a feed that has
+	// not ended, what is none of these.
 	other := w.service.key(tenant.With(t.Context(), "prod2"), "raw", "corner", string(unknown))
 	w.leave(other, old)
 	w.leave(key("segments", string(open.Feed), "3"), old)
@@ -103,6 +107,7 @@ func TestObjectsThatNothingNamesAreCollected(t *testing.T) {
 	}
 	for _, keys := range left {
 		w.leave(keys[0]+"Y", young)
+		w.leave(keys[0]+"Z", 3*old)
 	}
 	want := w.kept()
 	for _, keys := range left {
