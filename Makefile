@@ -106,8 +106,8 @@ lint: $(GOLANGCI) console/node_modules/.package-lock.json ## Lint Go and TypeScr
 	$(call say,lint Go)
 	$(GOLANGCI) run --allow-parallel-runners ./...
 	$(GOLANGCI) run --allow-parallel-runners --build-tags faults ./test/... ./internal/platform/crash ./internal/platform/pg ./cmd/bodega
-	$(call say,check the console's types)
-	cd console && npm run typecheck
+	$(call say,check the console's types and lint it)
+	cd console && npm run typecheck && npm run lint
 
 .PHONY: generate
 generate: $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_CONNECT) console/node_modules/.package-lock.json ## Generate code from the protos.

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p bin
+export BODEGA_LOG_LEVEL=${BODEGA_LOG_LEVEL:-warn}
 server=
 stop() { [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" 2>/dev/null; } || true; server=; }
 trap 'stop; kill 0 2>/dev/null || true' EXIT INT TERM

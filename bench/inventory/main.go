@@ -158,7 +158,7 @@ func (b *bench) report(ctx context.Context) error {
 func (b *bench) prepare(ctx context.Context) error {
 	_, err := b.pool.Exec(ctx, `
 CREATE TABLE bench_item (LIKE item INCLUDING ALL) WITH (fillfactor = 50);
-CREATE UNLOGGED TABLE bench_staging (LIKE item_staging INCLUDING ALL);
+CREATE TABLE bench_staging (LIKE item_staging INCLUDING ALL);
 INSERT INTO merchant (merchant_id, name, currency) VALUES ('bench', 'Bench', 'USD');
 INSERT INTO store (merchant_id, store_id, name) VALUES ('bench', '1', 'Store 1'), ('bench', 'baseline', 'Baselines');
 INSERT INTO store_fence (merchant_id, store_id) VALUES ('bench', '1')`)

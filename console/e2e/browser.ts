@@ -54,6 +54,18 @@ export async function visit(browser: Browser, options: { viewport?: typeof deskt
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   const page = await context.newPage();
+  await page.addInitScript(() => {
+    const moved: string[] = [];
+    let sum = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean; sources: { node?: Node }[] })[]) {
+        if (entry.hadRecentInput) continue;
+        sum += entry.value;
+        moved.push(`${entry.value.toFixed(4)}: ${entry.sources.map(({ node }) => node?.textContent?.slice(0, 40) || node?.nodeName).join(' | ')}`);
+      }
+    }).observe({ type: 'layout-shift', buffered: true });
+    Object.assign(window, { shifts: () => (sum < 0.001 ? [] : [`what was drawn moved by ${sum.toFixed(4)} (${moved.join('; ')})`]) });
+  });
   page.setDefaultTimeout(30_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
@@ -76,17 +88,17 @@ export async function signInAs(page: Page, role: 'Merchant' | 'Operator' | 'Supp
 /** Calls a procedure of the API as the signed-in person. */
 export async function call<T = Record<string, unknown>>(page: Page, procedure: string, message: Record<string, unknown> = {}): Promise<T> {
   return page.evaluate(
-    async ([path, body]) => {
+    async ([path, body]: [string, string]): Promise<T> => {
       const post = (to: string, text: string, token: string) =>
         fetch(to, { method: 'POST', headers: { 'Content-Type': 'application/json', ...(token ? { 'X-Csrf-Token': token } : {}) }, body: text });
-      const who = await (await post('/bodega.identity.v1.IdentityService/GetCaller', '{}', '')).json();
-      const response = await post(`/bodega.${path}`, body!, who.caller.csrfToken ?? '');
-      const answer = await response.json();
+      const who = (await (await post('/bodega.identity.v1.IdentityService/GetCaller', '{}', '')).json()) as { caller: { csrfToken?: string } };
+      const response = await post(`/bodega.${path}`, body, who.caller.csrfToken ?? '');
+      const answer = (await response.json()) as T;
       if (!response.ok) throw new Error(`${path}: ${JSON.stringify(answer)}`);
       return answer;
     },
-    [procedure, JSON.stringify(message)],
-  ) as Promise<T>;
+    [procedure, JSON.stringify(message)] as [string, string],
+  );
 }
 
 /** Waits until no grey placeholder is left and nothing is fetched any more. */
@@ -96,6 +108,11 @@ export async function settle(page: Page): Promise<void> {
   await page.evaluate(() => document.fonts.ready);
   await page.waitForFunction(() => document.getAnimations().every((animation) => animation.playState !== 'running'));
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
+/** What has moved on the page since it was opened, without anybody having touched it. */
+export function shifts(page: Page): Promise<string[]> {
+  return page.evaluate(() => (window as unknown as { shifts: () => string[] }).shifts());
 }
 
 interface AxeResult {

@@ -42,6 +42,7 @@ async function drop(page: Page, name: string, content: string): Promise<void> {
 }
 
 async function openPalette(page: Page, words: string): Promise<void> {
+  await settle(page);
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: /Find a store/ }).fill(words);
 }
@@ -52,12 +53,15 @@ it("a merchant's day: a messy file becomes a menu, and a hidden item says why", 
   const { stores } = await call<{ stores: { merchantId: string; storeId: string; name: string }[] }>(page, 'inventory.v1.MerchantService/ListStores', { pageSize: 100 });
   const store = stores[0]!;
   expect(new Set(stores.map((one) => one.merchantId)).size, 'a merchant sees their own stores alone').toBe(1);
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Stores' }).waitFor();
   expect(await page.getByRole('link', { name: 'Access' }).count()).toBe(0);
 
   await openPalette(page, 'submit');
+  await page.getByRole('option', { name: 'Submit a feed', selected: true }).waitFor();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Submit a feed' }).waitFor();
   await page.getByText('Delta', { exact: true }).click();
+  await page.getByText('the others stay as they are').waitFor();
   await drop(page, `book ${run}.xlsx`, 'PK\x03\x04 no text at all');
   await page.getByText('This file cannot be read').waitFor();
   await page.getByRole('button', { name: 'Submit it all the same' }).waitFor();
@@ -65,6 +69,7 @@ it("a merchant's day: a messy file becomes a menu, and a hidden item says why", 
   await page.getByText('404 rows in the file').waitFor();
   const problems = page.getByRole('grid', { name: 'Problems' });
   const unreadable = problems.getByRole('row').filter({ hasText: 'ask us' });
+  await unreadable.waitFor();
   expect(await unreadable.getByRole('gridcell').allInnerTexts()).toEqual(expect.arrayContaining(['402', 'regular_price']));
   expect(await problems.getByRole('row').count()).toBe(1 + 3);
   await page.getByText('2 would be rejected').waitFor();
@@ -112,12 +117,13 @@ it("an operator's day: what needs a person, the overview, holds decided together
   const openHolds = async () => Number((await call<{ openTotal?: string }>(page, 'inventory.v1.ItemService/ListHolds', { pageSize: 1 })).openTotal ?? 0);
   const all = await openHolds();
   const cutOff = page.getByRole('listitem').filter({ hasText: 'removals of one feed' }).first();
-  const held = Number(/Discard all (\d+)/.exec(await cutOff.innerText())![1]);
-  await cutOff.getByRole('button', { name: /^Discard/ }).click();
-  await page.getByText(`Discarded ${held} holds`).waitFor();
+  const discard = cutOff.getByRole('button', { name: /^Discard/ });
+  const held = Number(/Discard all (\d+)/.exec(await discard.innerText())![1]);
+  await discard.click();
+  await page.getByText(`Discarded ${held} holds`, { exact: true }).waitFor();
   expect(await openHolds()).toBe(all - held);
   await page.getByRole('button', { name: 'Undo' }).click();
-  await page.getByText(`${held} holds open again`).waitFor();
+  await page.getByText(`${held} holds open again`, { exact: true }).waitFor();
   expect(await openHolds()).toBe(all);
 
   await page.getByRole('link', { name: 'Overview' }).click();
@@ -131,23 +137,23 @@ it("an operator's day: what needs a person, the overview, holds decided together
   await grid.focus();
   for (const key of ['ArrowDown', ' ', 'ArrowDown', ' ', 'ArrowDown', ' ']) await page.keyboard.press(key);
   await page.getByText(/^3 holds in \d/).waitFor();
-  expect(new URL(page.url()).searchParams.get('select')?.split(',').length, 'the selection is in the address').toBe(3);
+  // The selection is in the address.
+  await page.waitForURL((url) => url.searchParams.get('select')?.split(',').length === 3);
   await page.reload();
   await page.getByText(/^3 holds in \d/).waitFor();
   await page.screenshot({ path: `${results}day-operator-selected.png` });
   await page.getByRole('button', { name: 'Discard 3' }).click();
-  await page.getByText('Discarded 3 holds').waitFor();
+  await page.getByText('Discarded 3 holds', { exact: true }).waitFor();
   expect(await openHolds()).toBe(all - 3);
   await page.screenshot({ path: `${results}day-operator-decided.png` });
   await page.getByRole('button', { name: 'Undo' }).click();
-  await page.getByText('3 holds open again').waitFor();
+  await page.getByText('3 holds open again', { exact: true }).waitFor();
   expect(await openHolds()).toBe(all);
 
   await page.getByRole('button', { name: 'After' }).click();
   await page.waitForURL(/sort=after/);
   await page.reload();
-  await grid.getByRole('columnheader', { name: 'After' }).waitFor();
-  expect(await grid.getByRole('columnheader', { name: 'After' }).getAttribute('aria-sort')).toBe('ascending');
+  await grid.locator('[role=columnheader][aria-sort=ascending]').filter({ hasText: 'After' }).waitFor();
   expect(complaints).toEqual([]);
   await context.close();
 });
@@ -155,6 +161,7 @@ it("an operator's day: what needs a person, the overview, holds decided together
 it("a support agent's day: an item found by its name, what may not be done, and a network that fails", async () => {
   const { page, context, complaints } = await visit(browser);
   await signInAs(page, 'Support', '/today');
+  await settle(page);
   expect(await page.getByRole('link', { name: /^Submit/ }).count()).toBe(0);
   const { items } = await call<{ items: { itemId: string; storeId: string; merchantId: string }[] }>(page, 'inventory.v1.ItemService/SearchItems', { visibility: 'VISIBILITY_HELD', pageSize: 1 });
   const item = items[0]!;
@@ -204,19 +211,20 @@ it("an admin's day: a token made and revoked, the test tenant, light and dark, a
   await page.screenshot({ path: `${results}day-admin-secret.png` });
   await page.getByRole('button', { name: 'I have copied it' }).click();
   await page.getByRole('button', { name: `Revoke e2e ${run}` }).click();
-  await page.getByRole('button', { name: `Revoke e2e ${run}` }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: `Revoke e2e ${run}` }).click();
   await page.getByText(`e2e ${run} revoked`).waitFor();
 
   await page.getByRole('button', { name: 'Your account and settings' }).click();
   await page.getByText('Dark', { exact: true }).click();
-  expect(await page.evaluate(() => document.documentElement.dataset.mantineColorScheme)).toBe('dark');
+  await page.locator('html[data-mantine-color-scheme=dark]').waitFor();
   await page.getByText('Compact', { exact: true }).click();
+  await page.locator('html[data-density=compact]').waitFor();
   await page.getByText('test', { exact: true }).click();
   await page.getByText('Test tenant').waitFor();
   await settle(page);
   await page.screenshot({ path: `${results}day-admin-test-tenant.png` });
   await page.getByRole('link', { name: 'Stores' }).click();
-  await page.waitForURL(/tenant=test/);
+  await page.waitForURL(/\/stores\?.*tenant=test/);
   await page.reload();
   await page.getByText('Test tenant').waitFor();
   expect(await page.evaluate(() => [document.documentElement.dataset.mantineColorScheme, document.documentElement.dataset.density])).toEqual(['dark', 'compact']);
@@ -240,23 +248,33 @@ it('a list of ten thousand rows stays a handful of elements and is never blank w
     let most = 0;
     let blank = 0;
     let frames = 0;
-    let slow = 0;
+    const frame = () => new Promise<number>((resolve) => requestAnimationFrame(resolve));
+    const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1]!;
+    const idle: number[] = [];
+    for (let before = await frame(); idle.length < 60; ) {
+      const now = await frame();
+      idle.push(now - before);
+      before = now;
+    }
+    const taken: number[] = [];
     let last = performance.now();
     for (let top = 0; top < 400_000; top += 900) {
       element.scrollTop = top;
       await new Promise((resolve) => requestAnimationFrame(resolve));
       const now = performance.now();
       frames++;
-      if (now - last > 34) slow++;
+      taken.push(now - last);
       last = now;
       const rows = element.querySelectorAll('[role=row]').length;
       most = Math.max(most, rows);
       if (rows < 6) blank++;
     }
-    return { most, blank, frames, slow };
+    return { most, blank, frames, slow: taken.filter((ms) => ms > 34).length, idleMs: median(idle), frameMs: median(taken) };
   });
-  console.log(`scrolled ${seen.frames} frames of 900 px each: ${seen.slow} took longer than two refreshes, at most ${seen.most} rows in the page`);
+  console.log(`scrolled ${seen.frames} frames of 900 px each: ${seen.slow} took longer than two refreshes, the median ${seen.frameMs.toFixed(1)} ms beside ${seen.idleMs.toFixed(1)} ms idle, at most ${seen.most} rows in the page`);
   expect(seen.most).toBeLessThan(80);
   expect(seen.blank).toBe(0);
+  // Most frames of the fastest scrolling come when an idle page's would.
+  expect(seen.frameMs).toBeLessThan(seen.idleMs * 1.5);
   await context.close();
 });

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { axe, baseUrl, call, desktop, launch, phone, results, settle, signInAs, visit } from './browser';
+import { axe, baseUrl, call, desktop, launch, phone, results, settle, shifts, signInAs, visit } from './browser';
 
 interface Row {
   merchantId: string;
@@ -55,6 +55,19 @@ async function addresses(page: Page): Promise<Record<string, string>> {
   };
 }
 
+/** Opens a page and says what moved while it was loading, on a desk in light and on a phone in dark. */
+async function load(page: Page, key: string, path: string): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [where, viewport, colorScheme] of [['phone', phone, 'dark'], ['desktop', desktop, 'light']] as const) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
+    await page.goto(baseUrl() + path);
+    await settle(page);
+    wrong.push(...(await shifts(page)).map((line) => `${key}, ${where}: ${line}`));
+  }
+  return wrong;
+}
+
 /** Takes a page's picture in light, in dark and on a phone, and says what is wrong with it in each. */
 async function look(page: Page, key: string): Promise<string[]> {
   const wrong: string[] = [];
@@ -89,20 +102,24 @@ async function look(page: Page, key: string): Promise<string[]> {
   return wrong;
 }
 
-it('every page in light, in dark and on a phone has nothing that axe objects to, and scrolls in one direction only', async () => {
+it('every page in light, in dark and on a phone has nothing that axe objects to, scrolls in one direction only, and moves nothing while it loads', async () => {
   const { page, context, complaints } = await visit(browser);
-  const wrong: string[] = [];
-  await page.goto(`${baseUrl()}/sign-in`);
+  // Answers take their time, so that what stands in their place is drawn too.
+  await context.route(/\/bodega\./, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await route.continue();
+  });
+  const wrong = await load(page, 'sign-in', '/sign-in');
   await page.locator('section[aria-labelledby=demo-heading] button').first().waitFor();
-  await settle(page);
-  wrong.push(...(await look(page, 'sign-in')));
+  wrong.push(...(await shifts(page)), ...(await look(page, 'sign-in')));
 
   await signInAs(page, 'Admin');
   const only = process.env.PAGES?.split(',');
   for (const [key, path] of Object.entries(await addresses(page))) {
     if (only && !only.includes(key)) continue;
-    await page.goto(baseUrl() + path);
-    await settle(page);
+    wrong.push(...(await load(page, key, path)));
+    // It comes once every hold is there.
+    if (key === 'holds-selected') await page.getByRole('region', { name: 'Selected holds' }).waitFor();
     wrong.push(...(await look(page, key)));
   }
 

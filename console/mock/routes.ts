@@ -3,7 +3,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { CallerSchema, IdentityService, Role, TokenSchema, UserSchema, type Token, type User } from '../src/gen/bodega/identity/v1/identity_pb';
 import { ConsoleService } from '../src/gen/bodega/inventory/v1/console_pb';
-import { FeedService, FeedStatus, type Feed } from '../src/gen/bodega/inventory/v1/feed_pb';
+import { FeedCause, FeedService, FeedStatus, type Feed } from '../src/gen/bodega/inventory/v1/feed_pb';
 import { Decision, ItemService, Visibility, type Item } from '../src/gen/bodega/inventory/v1/item_pb';
 import { MerchantSchema, MerchantService, StoreSchema } from '../src/gen/bodega/inventory/v1/merchant_pb';
 import { seeded } from './random';
@@ -172,7 +172,7 @@ export function routes(backend: Backend) {
       listFeeds: (request, context) => {
         const rows = see(context, world(context).feeds, request.merchantId).filter(
           (feed) =>
-            (request.statuses.length === 0 || request.statuses.includes(feed.status)) && (request.allCauses || feed.cause === 1) &&
+            (request.statuses.length === 0 || request.statuses.includes(feed.status)) && (request.allCauses || feed.cause === FeedCause.FEED) &&
             (!request.storeId || feed.storeId === request.storeId || feed.stores.some((store) => store.storeId === request.storeId)),
         );
         const { rows: feeds, nextPageToken } = page(rows, request.pageSize, request.pageToken);

@@ -1,7 +1,7 @@
 import { createRouterTransport } from '@connectrpc/connect';
 import { render } from '@testing-library/react';
 import { createMemoryHistory } from '@tanstack/react-router';
-import { clientsOver, useClients, withSession } from '../src/api/clients';
+import { clientsOver, setClients, withSession } from '../src/api/clients';
 import { App } from '../src/app/App';
 import { queryClient } from '../src/app/queries';
 import { makeRouter } from '../src/app/router';
@@ -38,7 +38,7 @@ export function open(path: string, email: string): Opened {
     }),
     { transport: { interceptors: [withSession] } },
   );
-  useClients(clientsOver(transport));
+  setClients(clientsOver(transport));
   const router = makeRouter(createMemoryHistory({ initialEntries: [path] }));
   render(<App router={router} />);
   return { world, router, sent };

@@ -8,6 +8,7 @@ interface Chunk {
   name?: string;
   isEntry?: boolean;
   imports?: string[];
+  dynamicImports?: string[];
 }
 
 const dist = new URL('../dist/', import.meta.url);
@@ -20,8 +21,9 @@ describe('the built console', () => {
     manifest = JSON.parse(readFileSync(path, 'utf8')) as Record<string, Chunk>;
   });
 
-  // A page that shares its chunk with a module of its own goes by the chunk's name.
-  const keyOf = (page: string) => (manifest[page] ? page : Object.keys(manifest).find((key) => `src/pages/${manifest[key]!.name}.tsx` === page)!);
+  const entry = () => Object.keys(manifest).find((key) => manifest[key]!.isEntry)!;
+  // What the router fetches on demand is the pages; the shell fetches its own menus.
+  const pages = () => manifest[entry()]!.dynamicImports!.filter((key) => !key.startsWith('src/app/'));
 
   const closure = (keys: string[]): Set<string> => {
     const files = new Set<string>();
@@ -37,22 +39,22 @@ describe('the built console', () => {
     return files;
   };
 
-  it('loads at most 250 KB of gzipped script before the first page works', () => {
-    const entry = Object.keys(manifest).find((key) => manifest[key]!.isEntry)!;
-    for (const page of ['src/pages/Today.tsx', 'src/pages/SignIn.tsx', 'src/pages/Overview.tsx', 'src/pages/ItemStory.tsx', 'src/pages/FeedPage.tsx']) {
-      let bytes = gzipSync(readFileSync(new URL('first-paint.js', dist))).length;
-      for (const file of closure([entry, keyOf(page)])) bytes += gzipSync(readFileSync(new URL(file, dist)), { level: 9 }).length;
-      console.log(`${page}: ${(bytes / 1000).toFixed(1)} KB gzipped`);
-      expect(bytes, page).toBeLessThanOrEqual(250_000);
-    }
+  it('loads at most 250 KB of gzipped script before the first page works, whichever it is', () => {
+    const head = gzipSync(readFileSync(new URL('first-paint.js', dist))).length;
+    const weights = pages().map((page) => {
+      let bytes = head;
+      for (const file of closure([entry(), page])) bytes += gzipSync(readFileSync(new URL(file, dist)), { level: 9 }).length;
+      return { page: manifest[page]!.name, bytes };
+    });
+    weights.sort((a, b) => b.bytes - a.bytes);
+    console.log(weights.map(({ page, bytes }) => `${page}: ${(bytes / 1000).toFixed(1)} KB gzipped`).join('\n'));
+    expect(weights.length).toBeGreaterThan(10);
+    expect(weights.filter(({ bytes }) => bytes > 250_000)).toEqual([]);
   });
 
   it('splits every page from the first load', () => {
-    const entry = Object.keys(manifest).find((key) => manifest[key]!.isEntry)!;
-    const first = closure([entry]);
-    const pages = Object.keys(manifest).filter((key) => key.startsWith('src/pages/'));
-    expect(pages.length).toBeGreaterThan(10);
-    for (const page of pages) expect(first.has(manifest[page]!.file), page).toBe(false);
+    const first = closure([entry()]);
+    for (const page of pages()) expect(first.has(manifest[page]!.file), page).toBe(false);
   });
 
   it('carries nothing of the stand-in server and asks no other host for anything', () => {

@@ -1,6 +1,7 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { expect, it } from 'vitest';
 import { setTenant } from '../src/api/session';
+import { FeedStatus } from '../src/gen/bodega/inventory/v1/feed_pb';
 import { open } from './app';
 
 const merchant = 'maya@corner.example';
@@ -60,7 +61,7 @@ it('says so, with the way out, when an item does not exist', async () => {
 
 it('draws the account of a feed and checks that it closes', async () => {
   const { world, router } = open('/today', admin);
-  const feed = world.feeds.find((one) => one.status === 3)!;
+  const feed = world.feeds.find((one) => one.status === FeedStatus.DONE)!;
   await screen.findByRole('heading', { level: 1, name: 'Today' }, wait);
   await router.navigate({ to: '/inventory/feeds/$feedId', params: { feedId: feed.feedId } });
   await screen.findByText('The account closes', undefined, wait);

@@ -251,7 +251,7 @@ func (c *FeedCheckCmd) check(ctx context.Context, t *term.Terminal, in io.Reader
 	r, err := feed.NewReader(counted, m, options...)
 	if err != nil {
 		report.observe(head, err)
-		c.suggest(report, m, fields, false)
+		c.suggest(report, head, m, fields, false)
 		return err
 	}
 	report.format(r.Format())
@@ -328,7 +328,7 @@ func (c *FeedCheckCmd) check(ctx context.Context, t *term.Terminal, in io.Reader
 	slices.SortStableFunc(report.Problems, func(a, b feedCheckProblem) int { return cmp.Compare(a.Row, b.Row) })
 	report.columns(r.Columns())
 	report.draft(fatal, r.Columns())
-	c.suggest(report, m, fields, unpriced)
+	c.suggest(report, head, m, fields, unpriced)
 	return fatal
 }
 
@@ -455,7 +455,7 @@ func (l *feedCheckList) normalized(p *normalize.Problem) {
 }
 
 // suggest says what to do next, most pressing first.
-func (c *FeedCheckCmd) suggest(r *feedCheckReport, m feed.Mapping, fields map[feed.Field]bool, unpriced bool) {
+func (c *FeedCheckCmd) suggest(r *feedCheckReport, head []byte, m feed.Mapping, fields map[feed.Field]bool, unpriced bool) {
 	say := func(format string, args ...any) { r.Suggestions = append(r.Suggestions, fmt.Sprintf(format, args...)) }
 	if len(fields) == 0 && len(r.Columns) > 0 {
 		say("The mapping %s does not know enough of these columns: complete the draft of a mapping profile, and pass its file with --mapping.", m.Name)
@@ -465,6 +465,12 @@ func (c *FeedCheckCmd) suggest(r *feedCheckReport, m feed.Mapping, fields map[fe
 	}
 	if len(fields) > 0 && !fields[feed.StoreID] && c.Store == "" {
 		say("The rows name no store: the feed must be handed in for one store (here --store), or a column be mapped to store_id.")
+	}
+	if c.Kind == "unstated" && len(fields) > 0 && !fields[feed.Price] && !fields[feed.SalePrice] && !fields[feed.UnitPrice] {
+		var lacks *feed.FileError
+		if _, err := feed.NewReader(bytes.NewReader(head), m, feed.ForKind(feed.KindFull)); errors.As(err, &lacks) {
+			say("As a full feed it would be refused: %s.", lacks.Detail)
+		}
 	}
 	if unpriced && (fields[feed.Price] || fields[feed.SalePrice]) {
 		say("Neither the rows nor the mapping name a currency, so prices were only checked to be numbers: add fields: {currency: {constant: EUR}} to the mapping, or pass --currency.")

@@ -264,3 +264,24 @@ func TestFeedCheckKonzum(t *testing.T) {
 		t.Errorf("%d rows in all, want 35,205", total)
 	}
 }
+
+// A file without prices can be an availability feed; that it can be no full
+// one is said before it is sent as one.
+func TestFeedCheckSaysWhatAFullFeedWouldLack(t *testing.T) {
+	r, err := feedCheckJSON(t, "sku,PRICE (EUR),stock\n1,2.50,3\n", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(r.Suggestions, "\n"); !strings.Contains(text, "As a full feed it would be refused") || !strings.Contains(text, `did you mean "PRICE (EUR)"?`) {
+		t.Errorf("the suggestions are %q", text)
+	}
+	for _, args := range [][]string{{"-"}, {"-", "--kind", "availability"}} {
+		data := "sku,price,stock\n1,2.50,3\n"
+		if len(args) > 1 {
+			data = "sku,stock\n1,3\n"
+		}
+		if r, err := feedCheckJSON(t, data, args...); err != nil || strings.Contains(strings.Join(r.Suggestions, "\n"), "full feed") {
+			t.Errorf("%q: %v, %q", data, err, r.Suggestions)
+		}
+	}
+}

@@ -30,9 +30,13 @@ type unit struct {
 	// Products were looked up for the whole store; nil looks up per chunk.
 	Products map[normalize.GTIN]hydrate.Product
 	Cause    judge.Cause
-	// turns are the store's counts of writes at which chunks of this unit were
-	// merged, ascending.
+	// since is the store's count of writes when this attempt took the fence, and
+	// turns are the counts at which it wrote itself, ascending.
+	since int64
 	turns []int64
+	// menu collects what a full file leaves on the store's menu; nil where that
+	// is not the whole menu.
+	menu *draft
 }
 
 // alone says that between two counts of the store's writes nobody but this
@@ -74,11 +78,13 @@ type applied struct {
 	holds    holdChanges
 	confirms []confirmation
 	verdicts verdicts
+	// states are those that the rows' items have now.
+	states []*judge.State
 }
 
-// applyAll applies chunks in their order. While one merges the next is judged,
-// so that the process and the database work at the same time.
-func (s *Service) applyAll(ctx context.Context, u *unit, chunks iter.Seq2[*chunk, error], beat func(chunk int)) error {
+// applyAll applies chunks in their order, once first is done. While one merges
+// the next is judged, so that the process and the database work at the same time.
+func (s *Service) applyAll(ctx context.Context, u *unit, chunks iter.Seq2[*chunk, error], beat func(chunk int), first func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	judged := make(chan *chunk)
 	group.Go(func() error {
@@ -99,6 +105,9 @@ func (s *Service) applyAll(ctx context.Context, u *unit, chunks iter.Seq2[*chunk
 		return nil
 	})
 	group.Go(func() error {
+		if err := first(ctx); err != nil {
+			return err
+		}
 		for c := range judged {
 			beat(c.Number)
 			if _, err := s.apply(ctx, u, c); err != nil {
@@ -140,6 +149,7 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 		return err
 	})
 	if constraintOf(err) == "feed_chunk_pkey" {
+		u.menu = nil
 		return Account{}, nil // the ledger has the chunk already
 	}
 	if errors.Is(err, pg.ErrAmbiguousCommit) {
@@ -150,6 +160,11 @@ func (s *Service) apply(ctx context.Context, u *unit, c *chunk) (Account, error)
 		return Account{}, err
 	}
 	u.turns = append(u.turns, turn)
+	if u.menu != nil {
+		for _, st := range a.states {
+			u.menu.add(st)
+		}
+	}
 	s.deps.Metrics.stage("chunk", s.deps.Now().Sub(started))
 	s.deps.Metrics.chunk(a)
 	return a.ledger.Account, nil
@@ -355,6 +370,9 @@ func (a *applied) take(u *unit, ref mappingRef, outcomes []judge.Outcome, items 
 	for i := range outcomes {
 		o := &outcomes[i]
 		a.ledger.Account.count(o.Disposition)
+		if o.State.SKU != "" {
+			a.states = append(a.states, &o.State)
+		}
 		a.verdicts.take(o)
 		switch {
 		case o.Write:

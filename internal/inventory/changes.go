@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -9,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/klauspost/compress/zstd"
@@ -62,31 +63,34 @@ func escapePart(p string) string {
 	return b.String()
 }
 
+// compress is one Zstandard frame of b.
+func compress(b []byte) []byte { return compressor().EncodeAll(b, nil) }
+
+var compressor = sync.OnceValue(func() *zstd.Encoder {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		panic(err) // of the options above
+	}
+	return z
+})
+
 // putChanges makes a chunk's before/after object durable.
 func (s *Service) putChanges(ctx context.Context, key string, a *applied) error {
-	var out bytes.Buffer
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return fmt.Errorf("compress changes: %w", err)
-	}
-	w := bufio.NewWriterSize(z, 64<<10)
-	var line []byte
+	var lines []byte
 	for i := range a.writes {
-		line = appendChange(line[:0], &a.writes[i])
-		// Writes to memory do not go wrong before Close tells.
-		_, _ = w.Write(line)
+		lines = appendChange(lines, &a.writes[i])
+		if i == 0 {
+			lines = slices.Grow(lines, len(a.writes)*len(lines)*5/4)
+		}
 	}
 	for i := range a.rejects {
 		encoded, err := json.Marshal(changeLine{Item: a.rejects[i].Item, Reject: &a.rejects[i]})
 		if err != nil {
 			return fmt.Errorf("encode reject of row %d: %w", a.rejects[i].Row, err)
 		}
-		_, _ = w.Write(append(encoded, '\n'))
+		lines = append(append(lines, encoded...), '\n')
 	}
-	if err := errors.Join(w.Flush(), z.Close()); err != nil {
-		return fmt.Errorf("compress changes: %w", err)
-	}
-	if _, err := s.deps.Bucket.Put(ctx, key, &out); err != nil {
+	if _, err := s.deps.Bucket.Put(ctx, key, bytes.NewReader(compress(lines))); err != nil {
 		return fmt.Errorf("keep changes: %w", err)
 	}
 	return nil

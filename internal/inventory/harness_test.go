@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -194,7 +196,46 @@ func (w *world) send(s submission, body string) Feed {
 	if !f.Account.Closes() {
 		w.t.Fatalf("the account does not close: %+v", f.Account)
 	}
+	w.menusAreWhole(f.Merchant)
 	return f
+}
+
+// menusAreWhole holds the menus of a merchant's stores, which feeds collect
+// while they are applied, against the stores' items.
+func (w *world) menusAreWhole(merchant string) {
+	w.t.Helper()
+	ids, err := w.service.store.storeIDs(w.ctx, merchant, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, id := range ids {
+		st, err := w.service.store.storeByKey(w.ctx, StoreKey{merchant, id})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if behind, err := w.service.store.menuBehind(w.ctx, st.Key); err != nil || behind || st.MenuVersion == 0 {
+			continue // what changed outside of a feed is not published here
+		}
+		got, err := w.service.readMenu(w.ctx, &st)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		d := newDraft()
+		if _, _, err := w.service.store.menuSnapshot(w.ctx, st.Key, d.add); err != nil {
+			w.t.Fatal(err)
+		}
+		for _, c := range d.shelves.Tree().Categories {
+			for i := range c.Items {
+				c.Items[i].Category = "" // menus do not repeat it
+			}
+		}
+		if want := d.shelves.Tree(); !reflect.DeepEqual(got.Categories, want.Categories) {
+			w.t.Fatalf("the menu of store %s is\n%+v\nand its items make\n%+v", st.Key, got, want)
+		}
+		if st.Items != d.counts.Items || st.Shown != d.counts.Shown || !maps.Equal(st.Hidden, d.counts.Hidden) {
+			w.t.Fatalf("store %s has %d items, %d shown, hidden %v; its items make %+v", st.Key, st.Items, st.Shown, st.Hidden, d.counts)
+		}
+	}
 }
 
 func (w *world) feed(id FeedID) Feed {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/bodega-hq/bodega/internal/inventory/judge"
@@ -23,67 +24,80 @@ type menuCounts struct {
 	Hidden map[string]int64
 }
 
-// publish makes a store's menu from its items as they are, as a new object,
-// and points readers to it. Readers see the old menu or the new one, whole.
+// draft is a menu in the making.
+type draft struct {
+	shelves *menu.Builder
+	counts  menuCounts
+}
+
+func newDraft() *draft {
+	return &draft{shelves: menu.NewBuilder(), counts: menuCounts{Hidden: map[string]int64{}}}
+}
+
+// add puts a store's item on the menu, if shoppers see it.
+func (d *draft) add(st *judge.State) {
+	if st.Hidden == judge.HiddenDelisted {
+		return
+	}
+	d.counts.Items++
+	if !st.Shown() {
+		d.counts.Hidden[string(st.Hidden)]++
+		return
+	}
+	d.counts.Shown++
+	d.shelves.Add(menu.Item{
+		ID: st.SKU, Name: st.Name, Brand: st.Brand, Size: st.Size.String(), Category: st.Category,
+		Price: st.Price.Effective, Regular: st.Price.Regular, Per: int64(st.Price.Per), Percent: st.Percent,
+	})
+}
+
+// publish makes a store's menu from its items as they are, and points readers
+// to it.
 func (s *Service) publish(ctx context.Context, key StoreKey) error {
-	started := s.deps.Now()
 	for range 5 {
-		b := menu.NewBuilder()
-		counts := menuCounts{Hidden: map[string]int64{}}
-		writes, version, err := s.store.menuSnapshot(ctx, key, func(id string, d *menuDocument) error {
-			if d.Hidden == judge.HiddenDelisted {
-				return nil
-			}
-			counts.Items++
-			if d.Hidden != judge.Visible {
-				counts.Hidden[string(d.Hidden)]++
-				return nil
-			}
-			counts.Shown++
-			price := d.Price.priced()
-			b.Add(menu.Item{
-				ID: id, Name: d.Name, Brand: d.Brand, Size: d.Size.size().String(), Category: d.Category,
-				Price: price.Effective, Regular: price.Regular, Per: int64(price.Per), Percent: d.Percent,
-			})
-			return nil
-		})
+		started := s.deps.Now()
+		d := newDraft()
+		writes, version, err := s.store.menuSnapshot(ctx, key, d.add)
 		if err != nil {
 			return fmt.Errorf("make menu of store %s: %w", key, err)
 		}
-		objectKey := s.key(ctx, "menus", key.Merchant, key.Store, fmt.Sprintf("%09d-%s", version+1, attempt()))
-		encoded, err := encodeMenu(b.Tree())
-		if err != nil {
-			return fmt.Errorf("encode menu of store %s: %w", key, err)
-		}
-		if _, err := s.deps.Bucket.Put(ctx, objectKey, bytes.NewReader(encoded)); err != nil {
-			return fmt.Errorf("keep menu of store %s: %w", key, err)
-		}
-		flipped, err := s.store.flipMenu(ctx, key, version, objectKey, counts, writes, s.now())
-		if err != nil {
+		if flipped, err := s.flip(ctx, key, d, version, writes, started); err != nil || flipped {
 			return err
-		}
-		if flipped {
-			s.deps.Metrics.stage("publish", s.deps.Now().Sub(started))
-			return nil
 		}
 		// Another publisher was faster; its menu may lack what this one has.
-		if err := s.deps.Bucket.Delete(ctx, objectKey); err != nil {
-			return err
-		}
 	}
 	return fmt.Errorf("publish menu of store %s: others keep publishing it", key)
 }
 
+// flip keeps a menu that has all of the store's writes as a new object, and
+// points readers to it, unless they were pointed to another one since version.
+// They see the old menu or the new one, whole.
+func (s *Service) flip(ctx context.Context, key StoreKey, d *draft, version, writes int64, started time.Time) (bool, error) {
+	objectKey := s.key(ctx, "menus", key.Merchant, key.Store, fmt.Sprintf("%09d-%s", version+1, attempt()))
+	encoded, err := encodeMenu(d.shelves.Tree())
+	if err != nil {
+		return false, fmt.Errorf("encode menu of store %s: %w", key, err)
+	}
+	if _, err := s.deps.Bucket.Put(ctx, objectKey, bytes.NewReader(encoded)); err != nil {
+		return false, fmt.Errorf("keep menu of store %s: %w", key, err)
+	}
+	flipped, err := s.store.flipMenu(ctx, key, version, objectKey, d.counts, writes, s.now())
+	if err != nil {
+		return false, err
+	}
+	if !flipped {
+		return false, s.deps.Bucket.Delete(ctx, objectKey)
+	}
+	s.deps.Metrics.stage("publish", s.deps.Now().Sub(started))
+	return true, nil
+}
+
 func encodeMenu(t *menu.Tree) ([]byte, error) {
-	encoded, err := json.Marshal(t)
+	encoded, err := jsonv2.Marshal(t)
 	if err != nil {
 		return nil, err
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	return z.EncodeAll(encoded, nil), nil
+	return compress(encoded), nil
 }
 
 // readMenu reads the menu that a store's pointer names.

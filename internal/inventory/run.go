@@ -42,8 +42,8 @@ func (s *Service) runStore(ctx context.Context, id FeedID, storeID string, beat 
 	if part.Finished {
 		return s.publishBehind(ctx, part.Key)
 	}
-	got, err := s.store.takeFence(ctx, part.Key, id, u.Token)
-	if err != nil {
+	var got bool
+	if got, u.since, err = s.store.takeFence(ctx, part.Key, id, u.Token); err != nil {
 		return err
 	}
 	if !got {
@@ -82,8 +82,14 @@ func (s *Service) runStore(ctx context.Context, id FeedID, storeID string, beat 
 	if err != nil {
 		return err
 	}
-	if err := s.store.finishFeedStore(ctx, &f, part.Key, u.Token, s.now()); err != nil {
+	writes, err := s.store.finishFeedStore(ctx, &f, part.Key, u.Token, s.now())
+	if err != nil {
 		return err
+	}
+	if u.menu != nil && u.alone(u.since, writes) {
+		if flipped, err := s.flip(ctx, part.Key, u.menu, u.Store.MenuVersion, writes, s.deps.Now()); err != nil || flipped {
+			return err
+		}
 	}
 	return s.publish(ctx, part.Key)
 }
@@ -108,6 +114,7 @@ func (s *Service) runSegment(ctx context.Context, u *unit, part *FeedStore, done
 			return fmt.Errorf("open segment of feed %s, store %s: %w", f.ID, part.Key, err)
 		}
 	}
+	first := nothing
 	if f.Kind == feed.KindFull {
 		ahead, err := s.scanSegment(ctx, seg)
 		if err != nil {
@@ -116,11 +123,12 @@ func (s *Service) runSegment(ctx context.Context, u *unit, part *FeedStore, done
 		if u.Products, err = s.productsOf(ctx, ahead.gtins); err != nil {
 			return err
 		}
-		if err := s.plan(ctx, u, part, ahead.items); err != nil {
-			return err
+		if len(done) == 0 && !part.Planned {
+			u.menu = newDraft()
 		}
+		first = func(ctx context.Context) error { return s.plan(ctx, u, part, ahead.items) }
 	}
-	if err := s.applyAll(ctx, u, segmentChunks(seg, part, done), beat); err != nil {
+	if err := s.applyAll(ctx, u, segmentChunks(seg, part, done), beat, first); err != nil {
 		return fmt.Errorf("feed %s: %w", f.ID, err)
 	}
 	return s.removeAbsent(ctx, u, part, done, beat)
@@ -145,6 +153,9 @@ func segmentChunks(seg *feed.SegmentReader, part *FeedStore, done map[int]bool) 
 		}
 	}
 }
+
+// nothing comes before a unit's first chunk.
+func nothing(context.Context) error { return nil }
 
 // scan is what one pass over a segment tells before any of it is judged.
 type scan struct {
@@ -190,7 +201,8 @@ func (s *Service) productsOf(ctx context.Context, gtins map[normalize.GTIN]struc
 // leaves out, and whether that is too much to go without a person.
 func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []string) error {
 	f := u.Feed
-	if part.Planned || f.Kind != feed.KindFull || f.SourceTime.Before(u.Store.Watermark) {
+	if part.Planned || f.SourceTime.Before(u.Store.Watermark) {
+		u.menu = nil
 		return nil
 	}
 	started := s.deps.Now()
@@ -199,7 +211,7 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 		return err
 	}
 	var absent []string
-	listedItems := 0
+	listedItems, stay := 0, 0
 	at := 0
 	err = s.store.eachListed(ctx, pool, part.Key, func(l listed) error {
 		if l.Delisted {
@@ -209,7 +221,11 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 		for at < len(items) && items[at] < l.ID {
 			at++
 		}
-		if (at == len(items) || items[at] != l.ID) && !l.Known.After(f.SourceTime) {
+		switch {
+		case at < len(items) && items[at] == l.ID:
+		case l.Known.After(f.SourceTime):
+			stay++
+		default:
 			absent = append(absent, l.ID)
 		}
 		return nil
@@ -220,6 +236,9 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 	limits := s.limits(&u.Store)
 	verdict := guard.JudgeAbsences(listedItems, len(absent), limits.Absences)
 	held := len(absent) > 0 && (verdict.Held || f.Truncated)
+	if held || stay > 0 {
+		u.menu = nil // it has items that the file does not name
+	}
 	listKey := ""
 	if len(absent) > 0 {
 		listKey = s.key(ctx, "removals", string(f.ID), part.Key.Store+"-"+attempt())
@@ -231,8 +250,10 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 			return fmt.Errorf("keep removals of store %s: %w", part.Key, err)
 		}
 	}
+	var turn int64
 	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := s.store.lockFence(ctx, tx, part.Key, u.Token); err != nil {
+		var err error
+		if turn, err = s.store.lockFence(ctx, tx, part.Key, u.Token); err != nil {
 			return err
 		}
 		if held {
@@ -247,6 +268,7 @@ func (s *Service) plan(ctx context.Context, u *unit, part *FeedStore, items []st
 	if err != nil {
 		return err
 	}
+	u.turns = append(u.turns, turn)
 	part.Planned, part.RemovalsKey, part.Removals, part.RemovalsHeld = true, listKey, int64(len(absent)), held
 	s.deps.Metrics.stage("plan", s.deps.Now().Sub(started))
 	return nil
@@ -298,7 +320,7 @@ func (s *Service) delistAll(ctx context.Context, u *unit, listKey string, first 
 			}
 			k++
 		}
-	}, beat)
+	}, beat, nothing)
 }
 
 // chunkRows is the size of a unit's chunks that no segment has laid down.
@@ -328,7 +350,7 @@ func (s *Service) runKept(ctx context.Context, u *unit, done map[int]bool, beat 
 		return s.delistAll(ctx, u, holds[0].RemovalsKey, 0, done, beat)
 	}
 	u.Cause = judgeCause(f.Cause)
-	return s.applyAll(ctx, u, s.keptChunks(ctx, u, done), beat)
+	return s.applyAll(ctx, u, s.keptChunks(ctx, u, done), beat, nothing)
 }
 
 // keptChunks pages through the items that a unit judges again.

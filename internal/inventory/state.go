@@ -27,7 +27,7 @@ type document struct {
 	Name      string         `json:"name,omitempty"`
 	Brand     string         `json:"brand,omitempty"`
 	Category  string         `json:"category,omitempty"`
-	Size      *sizeDocument  `json:"size,omitempty"`
+	Size      [3]int64       `json:"size,omitempty"` // count, thousandths, unit
 	Image     string         `json:"image,omitempty"`
 	Price     *priceDocument `json:"price,omitempty"`
 	RejudgeAt *time.Time     `json:"rejudge_at,omitempty"`
@@ -45,27 +45,6 @@ type document struct {
 	Rests string `json:"rests,omitempty"`
 	Model string `json:"model,omitempty"`
 	Hash  string `json:"hash"`
-}
-
-// menuDocument is as much of a document as a menu takes.
-type menuDocument struct {
-	Name     string         `json:"name"`
-	Brand    string         `json:"brand"`
-	Category string         `json:"category"`
-	Size     sizeDocument   `json:"size"`
-	Price    *priceDocument `json:"price"`
-	Hidden   judge.Hidden   `json:"hidden"`
-	Percent  int8           `json:"percent"`
-}
-
-// sizeDocument is count, thousandths and unit.
-type sizeDocument [3]int64
-
-func (d *sizeDocument) size() normalize.Size {
-	if d == nil {
-		return normalize.Size{}
-	}
-	return normalize.Size{Count: uint32(d[0]), Milli: d[1], Unit: normalize.Unit(d[2])}
 }
 
 type priceDocument struct {
@@ -104,21 +83,17 @@ func (d *priceDocument) priced() price.Priced {
 	}
 }
 
-// unmarshalState reads a document as far as the type that it is read into goes.
-func unmarshalState[T document | menuDocument](raw []byte, into *T) error {
-	// A JSONB column holds no name twice, so that nothing has to look for one.
-	return jsonv2.Unmarshal(raw, into, jsontext.AllowDuplicateNames(true))
-}
-
 // decodeState reads what appendState wrote. SKU and SourceTime are columns of
 // their own.
 func decodeState(raw []byte) (judge.State, error) {
 	var d document
-	if err := unmarshalState(raw, &d); err != nil {
+	// A JSONB column holds no name twice, so that nothing has to look for one.
+	if err := jsonv2.Unmarshal(raw, &d, jsontext.AllowDuplicateNames(true)); err != nil {
 		return judge.State{}, err
 	}
 	st := judge.State{
-		Name: d.Name, Brand: d.Brand, Category: d.Category, Size: d.Size.size(), ImageURL: d.Image,
+		Name: d.Name, Brand: d.Brand, Category: d.Category, ImageURL: d.Image,
+		Size:  normalize.Size{Count: uint32(d.Size[0]), Milli: d.Size[1], Unit: normalize.Unit(d.Size[2])},
 		Price: d.Price.priced(), RejudgeAt: orZero(d.RejudgeAt), Hidden: d.Hidden,
 		Merchant: normalize.Availability(d.Merchant), Available: availability.Rule(d.Available), Percent: d.Percent,
 		Approved: money.Minor(d.Approved), FeedID: d.Feed, Row: d.Row, AvailabilityTime: orZero(d.ShelfTime),

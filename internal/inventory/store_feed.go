@@ -244,14 +244,16 @@ WHERE feed_id = $1 AND store_id = $2 AND planned_at IS NULL`, id, key.Store, now
 }
 
 // finishFeedStore ends a feed's work on a store: the watermark moves, the
-// fence is free for the next.
-func (s *store) finishFeedStore(ctx context.Context, f *Feed, key StoreKey, token string, now time.Time) error {
+// fence is free for the next. writes is how often the store was written to,
+// this time included.
+func (s *store) finishFeedStore(ctx context.Context, f *Feed, key StoreKey, token string, now time.Time) (writes int64, err error) {
 	pool, err := s.pool(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := s.lockFence(ctx, tx, key, token); err != nil {
+	err = pg.RunTx(ctx, pool, func(tx pgx.Tx) error {
+		var err error
+		if writes, err = s.lockFence(ctx, tx, key, token); err != nil {
 			return err
 		}
 		if f.movesWatermark() {
@@ -269,6 +271,7 @@ DELETE FROM item_confirmation WHERE merchant_id = $1 AND store_id = $2 AND sourc
 		}
 		return nil
 	})
+	return writes, err
 }
 
 const releaseFence = `
@@ -434,20 +437,25 @@ WHERE merchant_id = $1 AND store_id = $2
   AND (feed_id = $3 OR NOT EXISTS (
     SELECT 1 FROM feed_store fs JOIN feed f ON f.feed_id = fs.feed_id
     WHERE fs.merchant_id = $1 AND fs.store_id = $2 AND fs.finished_at IS NULL
-      AND f.status IN ('queued', 'running') AND fs.feed_id < $3))`
+      AND f.status IN ('queued', 'running') AND fs.feed_id < $3))
+RETURNING writes`
 
-// takeFence makes an attempt the one that applies to a store. False means
-// that another unit of work comes first.
-func (s *store) takeFence(ctx context.Context, key StoreKey, id FeedID, token string) (bool, error) {
+// takeFence makes an attempt the one that applies to a store, and says how
+// often the store was written to by then. False means that another unit of work
+// comes first.
+func (s *store) takeFence(ctx context.Context, key StoreKey, id FeedID, token string) (got bool, writes int64, err error) {
 	pool, err := s.pool(ctx)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
-	tag, err := pool.Exec(ctx, takeFence, key.Merchant, key.Store, id, token)
+	err = pool.QueryRow(ctx, takeFence, key.Merchant, key.Store, id, token).Scan(&writes)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, 0, nil
+	}
 	if err != nil {
-		return false, fmt.Errorf("take fence of store %s for feed %s: %w", key, id, err)
+		return false, 0, fmt.Errorf("take fence of store %s for feed %s: %w", key, id, err)
 	}
-	return tag.RowsAffected() == 1, nil
+	return true, writes, nil
 }
 
 // releaseFence frees a store's fence where this attempt still holds it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -171,6 +172,9 @@ func encode(writes []write) {
 		from = len(arena)
 		arena = appendKept(arena, w.Kept, w.Mapping)
 		w.keptBytes = take(from)
+		if i == 0 {
+			arena = slices.Grow(arena, len(writes)*len(arena)*5/4)
+		}
 	}
 }
 
@@ -451,7 +455,7 @@ func likePattern(text string) string {
 
 // menuSnapshot calls f for each item of a store, in the order of ids, in one
 // snapshot together with the count of writes that it includes.
-func (s *store) menuSnapshot(ctx context.Context, key StoreKey, f func(id string, d *menuDocument) error) (writes int64, version int64, err error) {
+func (s *store) menuSnapshot(ctx context.Context, key StoreKey, f func(*judge.State)) (writes int64, version int64, err error) {
 	pool, err := s.pool(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -470,11 +474,13 @@ SELECT item_id, state FROM item WHERE merchant_id = $1 AND store_id = $2 ORDER B
 		var id string
 		var raw []byte
 		_, err = pgx.ForEachRow(rows, []any{&id, &raw}, func() error {
-			var d menuDocument
-			if err := unmarshalState(raw, &d); err != nil {
+			st, err := decodeState(raw)
+			if err != nil {
 				return fmt.Errorf("decode state of item %s: %w", id, err)
 			}
-			return f(id, &d)
+			st.SKU = id
+			f(&st)
+			return nil
 		})
 		return err
 	})

@@ -46,6 +46,6 @@ export function api(): Clients {
 }
 
 /** Puts other clients in place of the real ones; tests do. */
-export function useClients(replacement: Clients): void {
+export function setClients(replacement: Clients): void {
   clients = replacement;
 }

@@ -109,6 +109,11 @@ export interface PreviewProblem {
   fix?: string;
 }
 
+/** How many problems a file has, those too that the answer does not list. */
+export function problemsOf(preview: Preview): number {
+  return Object.values(preview.problem_counts).reduce((sum, count) => sum + count, 0);
+}
+
 // So much of a file is looked at before it is sent: enough for thousands of
 // rows, and gone in a moment on any line.
 const previewBytes = 4 << 20;

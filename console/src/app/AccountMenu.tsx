@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api } from '../api/clients';
 import { setCsrfToken } from '../api/session';
-import { useDensity, type Density } from '../ui/density';
+import { useDensity } from '../ui/density';
 import { IconDensity, IconFlask, IconMoon, IconSignOut, IconSun } from '../ui/icons';
 import { toastProblem } from '../ui/toast';
 import { roleLabel } from '../ui/words';
@@ -50,7 +50,7 @@ export function AccountMenu() {
             size="xs"
             aria-label="Light or dark"
             value={colorScheme}
-            onChange={(value) => setColorScheme(value as 'light' | 'dark' | 'auto')}
+            onChange={(value) => setColorScheme(value)}
             data={[{ value: 'light', label: 'Light' }, { value: 'dark', label: <><IconMoon size={12} aria-hidden /> Dark</> }, { value: 'auto', label: 'System' }]}
           />
         </div>
@@ -61,7 +61,7 @@ export function AccountMenu() {
             size="xs"
             aria-label="Density"
             value={density}
-            onChange={(value) => setDensity(value as Density)}
+            onChange={(value) => setDensity(value)}
             data={[{ value: 'comfortable', label: 'Comfortable' }, { value: 'compact', label: 'Compact' }]}
           />
         </div>

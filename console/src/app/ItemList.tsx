@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { Link } from '@tanstack/react-router';
 import { useMemo, type ReactNode } from 'react';
 import { Visibility, type Item } from '../gen/bodega/inventory/v1/item_pb';
 import { Empty, Money, ProblemNotice, When } from '../ui/atoms';
@@ -8,6 +8,7 @@ import { formatShare, minorToDecimal, storeLabel, toDate } from '../ui/format';
 import { IconItems } from '../ui/icons';
 import { Card, State, surface } from '../ui/surface';
 import { itemWord } from '../ui/words';
+import { itemAddress } from './addresses';
 import { itemsQuery, type ItemFilter } from './queries';
 
 export const visibilities: Record<string, Visibility> = {
@@ -22,9 +23,7 @@ function columnsFor(filter: ItemFilter): Column<Item>[] {
       key: 'name', title: 'Item', width: 180, grow: 3, value: (item) => item.name || item.itemId,
       cell: (item) => (
         <>
-          <Link tabIndex={-1} to="/inventory/items/$merchantId/$storeId/$itemId" params={{ merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId }}>
-            {item.name || item.itemId}
-          </Link>
+          <a tabIndex={-1} href={itemAddress(item)}>{item.name || item.itemId}</a>
           {item.size && <span className={surface.second}> {item.size}</span>}
         </>
       ),
@@ -54,7 +53,6 @@ export function ItemList({ filter, view, onView, search, bar }: {
   search: ReactNode;
   bar: ReactNode;
 }) {
-  const navigate = useNavigate();
   const query = useInfiniteQuery(itemsQuery(filter));
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const narrowed = filter.query !== '' || filter.visibility !== Visibility.UNSPECIFIED || filter.category !== '';
@@ -74,7 +72,7 @@ export function ItemList({ filter, view, onView, search, bar }: {
           onView={onView}
           search={search}
           bar={bar}
-          onOpen={(item) => void navigate({ to: '/inventory/items/$merchantId/$storeId/$itemId', params: { merchantId: item.merchantId, storeId: item.storeId, itemId: item.itemId } })}
+          address={itemAddress}
           more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
           empty={
             narrowed ? (

@@ -1,6 +1,7 @@
 import { Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { merchantsQuery, storesQuery } from './queries';
+import { isMerchantUser, useCaller } from './useCaller';
 
 interface PickerProps {
   value: string | undefined;
@@ -11,8 +12,9 @@ interface PickerProps {
 
 /** Chooses a merchant; hidden from those who see one alone. */
 export function MerchantPicker({ value, onChange, label, required }: PickerProps) {
+  const caller = useCaller();
   const { data: merchants } = useQuery(merchantsQuery());
-  if (merchants?.length === 1 && !required) return null;
+  if (!required && (isMerchantUser(caller) || merchants?.length === 1)) return null;
   return (
     <Select
       label={label}

@@ -7,12 +7,10 @@ import { parseSearch, stringifySearch, texts, type RawSearch } from './search';
 import { NotFound, RouteProblem } from './RouteProblem';
 import { Shell } from './Shell';
 
-/** A breadcrumb: a name, or the kind of thing that the route's parameters name. */
-export type Crumb = string | 'feed' | 'store' | 'item';
-
 declare module '@tanstack/react-router' {
   interface StaticDataRouteOption {
-    crumb?: Crumb;
+    /** A breadcrumb: a name, or feed, store or item for the thing that the route's parameters name. */
+    crumb?: string;
     /** Where the breadcrumb leads when it is not the last. */
     crumbTo?: string;
   }

@@ -9,7 +9,7 @@ export function parseSearch(text: string): RawSearch {
 export function stringifySearch(search: RawSearch): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(search)) {
-    if (value !== undefined && value !== '') parameters.set(name, String(value));
+    if (value !== undefined && value !== '') parameters.set(name, `${value as string | number | boolean}`);
   }
   const text = parameters.toString();
   return text ? `?${text}` : '';

@@ -1,24 +1,23 @@
-import { Button, NumberInput, PasswordInput, Select, Tabs, TextInput } from '@mantine/core';
+import { Button, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
-import { api } from '../api/clients';
-import { MerchantPicker } from '../app/pickers';
-import { queryClient, tokensQuery, usersQuery } from '../app/queries';
+import { lazy, Suspense, useState } from 'react';
+import { tokensQuery, usersQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
-import { Role, type Token, type User } from '../gen/bodega/identity/v1/identity_pb';
-import { Command, CopyId, Empty, ProblemNotice, When } from '../ui/atoms';
+import type { Token, User } from '../gen/bodega/identity/v1/identity_pb';
+import { CopyId, Empty, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column } from '../ui/DataTable';
-import { Dialog } from '../ui/Dialog';
 import { toDate } from '../ui/format';
 import { IconKey, IconPlus, IconUsers } from '../ui/icons';
-import { Card, Notice, PageHead, State, surface } from '../ui/surface';
-import { toast, toastProblem } from '../ui/toast';
+import { Card, PageHead, State } from '../ui/surface';
 import { roleLabel } from '../ui/words';
-import { useSubmit } from './AddStore';
+
+// The dialogs are fetched when they are asked for.
+const AddPerson = lazy(() => import('./AccessDialogs').then((module) => ({ default: module.AddPerson })));
+const MakeToken = lazy(() => import('./AccessDialogs').then((module) => ({ default: module.MakeToken })));
+const RevokeToken = lazy(() => import('./AccessDialogs').then((module) => ({ default: module.RevokeToken })));
 
 const route = getRouteApi('/app/access');
-const peopleRoles = [Role.MERCHANT, Role.OPERATOR, Role.SUPPORT, Role.FINANCE, Role.ENGINEER, Role.ADMIN];
 
 const userColumns: Column<User>[] = [
   { key: 'name', title: 'Name', width: 150, grow: 2, value: (user) => user.name, cell: (user) => <strong>{user.name}</strong> },
@@ -70,46 +69,8 @@ function People() {
         bar={mayAdd && <Button leftSection={<IconPlus size={16} />} onClick={() => setAdding(true)}>Add a person</Button>}
         empty={<Empty icon={<IconUsers size={32} />} title="Nobody yet" command="bodega user create --email E --name N --role operator">A person signs in with an email and a password.</Empty>}
       />
-      {adding && <AddPerson onClose={() => setAdding(false)} />}
+      <Suspense fallback={null}>{adding && <AddPerson onClose={() => setAdding(false)} />}</Suspense>
     </Card>
-  );
-}
-
-function AddPerson({ onClose }: { onClose: () => void }) {
-  const [email, setEmail] = useState('');
-  const [name, setName] = useState('');
-  const [password, setPassword] = useState('');
-  const [role, setRole] = useState<Role>(Role.OPERATOR);
-  const [merchantId, setMerchantId] = useState<string>();
-  const form = useSubmit(async (key) => {
-    await api().identity.createUser({ email, name, password, role, merchantId: role === Role.MERCHANT ? (merchantId ?? '') : '', idempotencyKey: key });
-    toast({ tone: 'ok', title: `${name} may sign in now` });
-    onClose();
-  });
-  return (
-    <Dialog onClose={onClose} title="Add a person">
-      <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
-        {form.error !== undefined && <ProblemNotice error={form.error} />}
-        <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
-        <TextInput label="Email" type="email" autoComplete="off" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
-        <PasswordInput label="Password" description="At least 10 characters" autoComplete="new-password" minLength={10} required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-        <RoleSelect roles={peopleRoles} value={role} onChange={setRole} />
-        {role === Role.MERCHANT && <MerchantPicker label="Merchant" required value={merchantId} onChange={setMerchantId} />}
-        <Button type="submit" loading={form.busy} disabled={role === Role.MERCHANT && !merchantId}>Add the person</Button>
-      </form>
-    </Dialog>
-  );
-}
-
-function RoleSelect({ roles, value, onChange }: { roles: Role[]; value: Role; onChange: (role: Role) => void }) {
-  return (
-    <Select
-      label="Role"
-      allowDeselect={false}
-      data={roles.map((role) => ({ value: String(role), label: roleLabel(role) }))}
-      value={String(value)}
-      onChange={(next) => next !== null && onChange(Number(next))}
-    />
   );
 }
 
@@ -151,68 +112,10 @@ function Tokens() {
           </Empty>
         }
       />
-      {adding && <MakeToken onClose={() => setAdding(false)} />}
-      {revoking && <Revoke token={revoking} onClose={() => setRevoking(undefined)} />}
+      <Suspense fallback={null}>
+        {adding && <MakeToken onClose={() => setAdding(false)} />}
+        {revoking && <RevokeToken token={revoking} onClose={() => setRevoking(undefined)} />}
+      </Suspense>
     </Card>
-  );
-}
-
-function MakeToken({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState('');
-  const [role, setRole] = useState<Role>(Role.MERCHANT);
-  const [merchantId, setMerchantId] = useState<string>();
-  const [days, setDays] = useState<number | string>(90);
-  const [secret, setSecret] = useState('');
-  const form = useSubmit(async (key) => {
-    const made = await api().identity.createToken({ name, role, merchantId: merchantId ?? '', days: Number(days), idempotencyKey: key });
-    setSecret(made.secret);
-  });
-  return (
-    <Dialog onClose={onClose} title={secret ? `Token ${name}` : 'Make a token'} keepOpen={secret !== ''}>
-      {secret ? (
-        <div className={surface.stack} style={{ gap: 16 }}>
-          <Notice tone="warn" title="This is the only time that the secret is shown">Only its hash is kept. Copy it to where the program reads it.</Notice>
-          <Command>{secret}</Command>
-          <Button onClick={onClose}>I have copied it</Button>
-        </div>
-      ) : (
-        <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
-          {form.error !== undefined && <ProblemNotice error={form.error} />}
-          <TextInput label="Name" description="What will carry it" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
-          <RoleSelect roles={[...peopleRoles, Role.SERVICE]} value={role} onChange={setRole} />
-          {role === Role.MERCHANT && <MerchantPicker label="Merchant" required value={merchantId} onChange={setMerchantId} />}
-          <NumberInput label="Days until it expires" description="0 for never" min={0} max={3650} allowDecimal={false} value={days} onChange={setDays} />
-          <Button type="submit" loading={form.busy} disabled={role === Role.MERCHANT && !merchantId}>Make the token</Button>
-        </form>
-      )}
-    </Dialog>
-  );
-}
-
-/** Revoking cannot be taken back, so it asks and names the token. */
-function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
-  const [busy, setBusy] = useState(false);
-  const revoke = async () => {
-    setBusy(true);
-    try {
-      await api().identity.revokeToken({ tokenId: token.tokenId });
-      toast({ tone: 'ok', title: `${token.name} revoked` });
-      await queryClient.invalidateQueries({ queryKey: tokensQuery().queryKey });
-      onClose();
-    } catch (error) {
-      toastProblem(error);
-      setBusy(false);
-    }
-  };
-  return (
-    <Dialog onClose={onClose} title={`Revoke ${token.name}?`}>
-      <div className={surface.stack} style={{ gap: 16 }}>
-        <p>Whatever carries it stops working at once. This cannot be undone; a new token would have another secret.</p>
-        <div className={surface.actions}>
-          <Button color="red.8" loading={busy} onClick={() => void revoke()}>Revoke {token.name}</Button>
-          <Button variant="default" onClick={onClose}>Keep it</Button>
-        </div>
-      </div>
-    </Dialog>
   );
 }

@@ -1,35 +1,12 @@
 import { Button, TextInput } from '@mantine/core';
-import { useState, type FormEvent } from 'react';
+import { useState } from 'react';
 import { api } from '../api/clients';
-import { idempotencyKey } from '../api/session';
 import { MerchantPicker } from '../app/pickers';
-import { queryClient } from '../app/queries';
+import { useSubmit } from '../app/useSubmit';
 import { ProblemNotice } from '../ui/atoms';
 import { Dialog } from '../ui/Dialog';
 import { surface } from '../ui/surface';
 import { toast } from '../ui/toast';
-
-/** Runs a form's request once, and keeps its error beside the form. */
-export function useSubmit(work: (key: string) => Promise<void>) {
-  // The key outlives a failed attempt, so that trying again cannot do it twice.
-  const [key] = useState(idempotencyKey);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  const onSubmit = async (event: FormEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
-      await work(key);
-      await queryClient.invalidateQueries();
-    } catch (problem) {
-      setError(problem);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return { busy, error, onSubmit: (event: FormEvent) => void onSubmit(event) };
-}
 
 export function AddStore({ merchantId, onClose }: { merchantId: string | undefined; onClose: () => void }) {
   const [merchant, setMerchant] = useState(merchantId);

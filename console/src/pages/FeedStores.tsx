@@ -1,5 +1,6 @@
 import { Progress } from '@mantine/core';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
+import { storeAddress } from '../app/addresses';
 import { StackedBar } from '../charts/parts';
 import type { Feed, FeedStore } from '../gen/bodega/inventory/v1/feed_pb';
 import { DataTable, type Column } from '../ui/DataTable';
@@ -11,8 +12,8 @@ const route = getRouteApi('/app/inventory/feeds/$feedId');
 
 export function FeedStores({ feed }: { feed: Feed }) {
   const search = route.useSearch();
-  const pageNavigate = route.useNavigate();
-  const navigate = useNavigate();
+  const navigate = route.useNavigate();
+  const address = ({ storeId }: FeedStore) => storeAddress({ merchantId: feed.merchantId, storeId });
   const count = (key: string, title: string, pick: (store: FeedStore) => bigint | undefined): Column<FeedStore> => ({
     key, title, width: 92, align: 'end', value: pick, phone: key === 'applied' || key === 'rejected',
     cell: (store) => formatCount(pick(store) ?? 0n),
@@ -21,7 +22,7 @@ export function FeedStores({ feed }: { feed: Feed }) {
     {
       key: 'name', title: 'Store', width: 150, grow: 2, value: (store) => store.storeName || store.storeId,
       cell: (store) => (
-        <Link tabIndex={-1} to="/inventory/stores/$merchantId/$storeId" params={{ merchantId: feed.merchantId, storeId: store.storeId }}>{store.storeName || store.storeId}</Link>
+        <a tabIndex={-1} href={address(store)}>{store.storeName || store.storeId}</a>
       ),
     },
     {
@@ -55,8 +56,8 @@ export function FeedStores({ feed }: { feed: Feed }) {
         columns={columns}
         rowKey={(store) => store.storeId}
         view={search}
-        onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
-        onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: feed.merchantId, storeId: store.storeId } })}
+        onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
+        address={address}
         empty={<div style={{ padding: 16 }} className={surface.muted}>No row of this feed has named a store yet.</div>}
       />
     </Card>

@@ -1,7 +1,8 @@
 import { Select, Switch } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import { feedAddress } from '../app/addresses';
 import { MerchantPicker, StorePicker } from '../app/pickers';
 import { feedsQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
@@ -22,8 +23,7 @@ const statuses: Record<string, FeedStatus[]> = {
 
 export function Feeds() {
   const search = route.useSearch();
-  const pageNavigate = route.useNavigate();
-  const navigate = useNavigate();
+  const navigate = route.useNavigate();
   const maySubmit = useMay('inventory.feed.submit');
   const query = useInfiniteQuery(
     feedsQuery({
@@ -34,7 +34,7 @@ export function Feeds() {
     }),
   );
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.feeds) ?? [], [query.data]);
-  const set = (part: Partial<typeof search>) => void pageNavigate({ search: (before) => ({ ...before, ...part }) });
+  const set = (part: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...part }) });
   const submit = (
     <Link to="/inventory/feeds/submit" search={search.merchant ? { merchant: search.merchant } : {}} className={surface.linkButton} data-primary>Submit a feed</Link>
   );
@@ -54,8 +54,8 @@ export function Feeds() {
             loading={query.isPending}
             failed={query.isError}
             view={search}
-            onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
-            onOpen={(feed) => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: feed.feedId } })}
+            onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
+            address={feedAddress}
             more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
             bar={
               <>

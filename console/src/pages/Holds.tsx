@@ -2,6 +2,7 @@ import { Button, Switch } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import { feedAddress, itemAddress } from '../app/addresses';
 import { decideHolds } from '../app/decide';
 import { summarizeHolds } from '../app/holdSummary';
 import { MerchantPicker, StorePicker } from '../app/pickers';
@@ -29,11 +30,9 @@ function columnsFor(withDecided: boolean): Column<Hold>[] {
       key: 'item', title: 'Item', width: 180, grow: 2, value: (hold) => hold.itemName || hold.itemId || `${countOf(hold.removals, 'removal')}`,
       cell: (hold) =>
         hold.itemId ? (
-          <Link tabIndex={-1} to="/inventory/items/$merchantId/$storeId/$itemId" params={{ merchantId: hold.merchantId, storeId: hold.storeId, itemId: hold.itemId }}>
-            {hold.itemName || hold.itemId}
-          </Link>
+          <a tabIndex={-1} href={itemAddress(hold)}>{hold.itemName || hold.itemId}</a>
         ) : (
-          <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: hold.feedId }}>Remove {countOf(hold.removals, 'item')}</Link>
+          <a tabIndex={-1} href={feedAddress(hold)}>Remove {countOf(hold.removals, 'item')}</a>
         ),
     },
     { key: 'store', title: 'Store', width: 120, grow: 1, value: (hold) => hold.storeName || hold.storeId, cell: (hold) => <span title={hold.storeName}>{storeLabel(hold.storeName || hold.storeId, hold.merchantName)}</span>, phone: false },
@@ -60,7 +59,7 @@ function columnsFor(withDecided: boolean): Column<Hold>[] {
           { key: 'by', title: 'By', width: 130, value: (hold: Hold) => hold.decidedBy, phone: false },
         ]
       : []),
-    { key: 'feed', title: 'Feed', width: 150, value: (hold) => hold.feedId, cell: (hold) => <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: hold.feedId }}>{shortenId(hold.feedId)}</Link>, optional: true },
+    { key: 'feed', title: 'Feed', width: 150, value: (hold) => hold.feedId, cell: (hold) => <a tabIndex={-1} href={feedAddress(hold)}>{shortenId(hold.feedId)}</a>, optional: true },
     { key: 'merchant', title: 'Merchant', width: 130, value: (hold) => hold.merchantName || hold.merchantId, optional: true },
     { key: 'detail', title: 'Detail', width: 260, grow: 3, value: (hold) => hold.detail, optional: true },
   ];
@@ -91,7 +90,7 @@ export function Holds() {
     <>
       <PageHead
         title="Holds"
-        lede={openTotal === undefined ? 'Prices and removals that wait for a person.' : `${countOf(openTotal, 'price or removal', 'prices and removals')} ${openTotal === 1n ? 'waits' : 'wait'} for a person. Until then shoppers see the last good state.`}
+        lede={openTotal === undefined ? 'Prices and removals wait for a person. Until then shoppers see the last good state.' : `${countOf(openTotal, 'price or removal', 'prices and removals')} ${openTotal === 1n ? 'waits' : 'wait'} for a person. Until then shoppers see the last good state.`}
       />
       <div className={surface.stack}>
         {query.error && <ProblemNotice error={query.error} retry={() => void query.refetch()} />}
@@ -113,7 +112,6 @@ export function Holds() {
             view={search}
             onView={(view) => set(view, true)}
             selection={mayDecide ? selection : undefined}
-            onOpen={mayDecide ? (hold) => selection.toggle(hold.holdId) : undefined}
             more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage(), all: search.select === 'all' }}
             bar={
               <>
@@ -129,7 +127,7 @@ export function Holds() {
             }
           />
         </Card>
-        {mayDecide && chosen.length > 0 && <BulkBar holds={chosen} onDecide={decide} onClear={() => selection.onChange(new Set())} />}
+        {mayDecide && chosen.length > 0 && !(search.select === 'all' && query.hasNextPage) && <BulkBar holds={chosen} onDecide={decide} onClear={() => selection.onChange(new Set())} />}
       </div>
     </>
   );

@@ -24,7 +24,7 @@ export function ItemStory() {
         {error ? (
           <ProblemNotice error={error} retry={() => void refetch()} />
         ) : (
-          <div className={css.columns}>
+          <div key="coming" className={css.columns}>
             <Card title="How it came to be so"><SkeletonLines lines={9} height={18} /></Card>
             <Card title="What it is"><SkeletonLines lines={7} /></Card>
           </div>

@@ -1,11 +1,9 @@
-import { SegmentedControl, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
+import { SegmentedControl } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
 import { ItemList, visibilities } from '../app/ItemList';
 import { MerchantPicker, StorePicker } from '../app/pickers';
 import { Visibility } from '../gen/bodega/inventory/v1/item_pb';
-import { IconSearch } from '../ui/icons';
+import { SearchField } from '../ui/SearchField';
 import { PageHead, surface } from '../ui/surface';
 
 const route = getRouteApi('/app/inventory/items');
@@ -28,7 +26,7 @@ export function Items() {
           }}
           view={search}
           onView={(view) => set(view, true)}
-          search={<ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />}
+          search={<ItemQuery value={search.q} onChange={(q) => set({ q }, true)} />}
           bar={
             <>
               <MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant, store: undefined })} />
@@ -59,21 +57,7 @@ export function VisibilityChoice({ value, onChange }: { value: string | undefine
   );
 }
 
-/** Searches at the server once typing pauses. */
-export function ItemQuery({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  const [typed, setTyped] = useState(value);
-  const settle = useDebouncedCallback(onChange, 250);
-  useEffect(() => setTyped(value), [value]);
-  return (
-    <TextInput
-      leftSection={<IconSearch size={15} aria-hidden />}
-      aria-label="Search items"
-      placeholder="Name, brand, item id or barcode"
-      value={typed}
-      onChange={(event) => {
-        setTyped(event.currentTarget.value);
-        settle(event.currentTarget.value.trim());
-      }}
-    />
-  );
+/** Searches at the server. */
+export function ItemQuery({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  return <SearchField label="Search items" placeholder="Name, brand, item id or barcode" value={value ?? ''} onChange={(query) => onChange(query || undefined)} />;
 }

@@ -7,11 +7,11 @@ import { toProblem } from '../api/problem';
 import { MerchantPicker } from '../app/pickers';
 import { mappingQuery, merchantsQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
+import { useSubmit } from '../app/useSubmit';
 import { Command, CopyId, Empty, ProblemNotice } from '../ui/atoms';
 import { IconMapping } from '../ui/icons';
 import { Card, PageHead, SkeletonLines, surface } from '../ui/surface';
 import { toast } from '../ui/toast';
-import { useSubmit } from './AddStore';
 
 const route = getRouteApi('/app/inventory/mappings');
 

@@ -1,4 +1,5 @@
-import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
+import { storeAddress } from '../app/addresses';
 import type { GetOverviewResponse } from '../gen/bodega/inventory/v1/console_pb';
 import { Empty } from '../ui/atoms';
 import { DataTable } from '../ui/DataTable';
@@ -10,8 +11,7 @@ const route = getRouteApi('/app/inventory/');
 /** The stores of the overview. */
 export function OverviewStores({ data }: { data: GetOverviewResponse }) {
   const search = route.useSearch();
-  const navigate = useNavigate();
-  const pageNavigate = route.useNavigate();
+  const navigate = route.useNavigate();
   return (
     <DataTable
       id="overview-stores"
@@ -20,8 +20,8 @@ export function OverviewStores({ data }: { data: GetOverviewResponse }) {
       columns={storeColumns(!search.merchant && data.merchants.length > 1)}
       rowKey={storeKey}
       view={search}
-      onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
-      onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: store.merchantId, storeId: store.storeId } })}
+      onView={(view) => void navigate({ search: (before) => ({ ...before, ...view }), replace: true })}
+      address={storeAddress}
       empty={
         <Empty icon={<IconStore size={32} />} title="No stores yet" command="bodega store create --merchant M --id 1 --name NAME">
           A store is one place of a merchant, with its own prices and its own menu.

@@ -1,4 +1,4 @@
-import { Skeleton, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
@@ -8,7 +8,7 @@ import type { GetMenuResponse, MenuItem } from '../gen/bodega/inventory/v1/item_
 import { Empty, ProblemNotice, When } from '../ui/atoms';
 import { countOf, formatCount, formatMoney, formatShare } from '../ui/format';
 import { IconChevronDown, IconChevronRight, IconMenu, IconSearch } from '../ui/icons';
-import { Card, surface } from '../ui/surface';
+import { Card, SkeletonLines, surface } from '../ui/surface';
 import { filterRows } from '../ui/tableRows';
 import { categoryTree, type CategoryNode } from './categoryTree';
 import css from './StoreMenu.module.css';
@@ -19,11 +19,7 @@ export function StoreMenu({ merchantId, storeId }: { merchantId: string; storeId
   const { data, error, refetch } = useQuery(menuQuery(merchantId, storeId));
   if (error) return <ProblemNotice error={error} retry={() => void refetch()} />;
   if (!data) {
-    return (
-      <Card title="As shoppers see it">
-        <div style={{ display: 'grid', gap: 12 }}>{Array.from({ length: 8 }, (_, line) => <Skeleton key={line} height={32} />)}</div>
-      </Card>
-    );
+    return <Card title="As shoppers see it"><SkeletonLines lines={8} height={32} /></Card>;
   }
   if (data.categories.every((category) => category.items.length === 0)) {
     return (

@@ -1,23 +1,20 @@
-import { Button, NumberInput, Tabs } from '@mantine/core';
-import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
-import { api } from '../api/clients';
+import { Tabs } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import { ItemList, visibilities } from '../app/ItemList';
-import { feedsQuery, refreshInventory, storesQuery } from '../app/queries';
+import { storesQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
 import { Visibility } from '../gen/bodega/inventory/v1/item_pb';
-import type { Store } from '../gen/bodega/inventory/v1/merchant_pb';
-import { Empty, ProblemNotice, When } from '../ui/atoms';
-import { DataTable } from '../ui/DataTable';
-import { countOf, currencyExponent, formatCount, formatMoney, formatShare } from '../ui/format';
-import { IconFeed } from '../ui/icons';
+import { ProblemNotice, When } from '../ui/atoms';
+import { formatCount, formatShare } from '../ui/format';
 import { Card, Metric, Notice, PageHead, SkeletonLines, State, surface } from '../ui/surface';
-import { toast } from '../ui/toast';
-import { useSubmit } from './AddStore';
-import { feedColumns } from './feedColumns';
 import { ItemQuery, VisibilityChoice } from './Items';
-import { StoreMenu } from './StoreMenu';
+
+// What the other tabs are made of is fetched with the tab.
+const PriceSettings = lazy(() => import('./PriceSettings').then((module) => ({ default: module.PriceSettings })));
+const StoreFeeds = lazy(() => import('./StoreFeeds').then((module) => ({ default: module.StoreFeeds })));
+const StoreMenu = lazy(() => import('./StoreMenu').then((module) => ({ default: module.StoreMenu })));
 
 const route = getRouteApi('/app/inventory/stores/$merchantId/$storeId');
 
@@ -44,21 +41,25 @@ export function StorePage() {
   return (
     <>
       <PageHead
-        title={store ? store.name : <SkeletonLines lines={1} height={26} />}
-        lede={store && (
-          <span className={surface.actions}>
-            {store.late ? <State word={{ label: 'Feed is late', tone: 'warn' }} /> : <State word={{ label: 'On time', tone: 'ok' }} />}
-            <span>{store.merchantName || store.merchantId} · store {store.storeId}{store.region && ` · ${store.region}`} · last feed <When at={store.lastFeedAt} empty="not yet" /></span>
-          </span>
-        )}
+        title={store?.name ?? storeId}
+        lede={
+          // The same two lines before and after the store is known, so that nothing below them moves.
+          <>
+            <div className={surface.actions}>
+              <State word={!store ? { label: 'Reading', tone: 'quiet' } : store.late ? { label: 'Feed is late', tone: 'warn' } : { label: 'On time', tone: 'ok' }} />
+              {store && <span>last feed <When at={store.lastFeedAt} empty="not yet" /></span>}
+            </div>
+            <div className={surface.oneLine}>{store ? `${store.merchantName || merchantId} · store ${storeId}${store.region && ` · ${store.region}`}` : '\u00a0'}</div>
+          </>
+        }
       >
         {maySubmit && <Link to="/inventory/feeds/submit" search={{ merchant: merchantId, store: storeId }} className={surface.linkButton} data-primary>Submit a feed</Link>}
       </PageHead>
       <div className={surface.stack}>
         <div className={surface.metrics}>
           <Metric label="Items" value={store ? formatCount(store.items) : '–'} />
-          <Metric label="Shown" value={store ? formatCount(store.shown) : '–'} note={store && formatShare(store.shown, store.items)} />
-          <Metric label="Hidden" value={store ? formatCount(store.hidden) : '–'} note={store && formatShare(store.hidden, store.items)} href={store && `/inventory/stores/${encodeURIComponent(merchantId)}/${encodeURIComponent(storeId)}?visibility=hidden`} />
+          <Metric label="Shown" value={store ? formatCount(store.shown) : '–'} note={store ? formatShare(store.shown, store.items) : '\u00a0'} />
+          <Metric label="Hidden" value={store ? formatCount(store.hidden) : '–'} note={store ? formatShare(store.hidden, store.items) : '\u00a0'} href={store && `/inventory/stores/${encodeURIComponent(merchantId)}/${encodeURIComponent(storeId)}?visibility=hidden`} />
           <Metric label="Held" value={store ? formatCount(store.held) : '–'} href={store && `/inventory/holds?merchant=${encodeURIComponent(merchantId)}&store=${encodeURIComponent(storeId)}`} />
           <Metric label="Menu version" value={store ? formatCount(store.menuVersion) : '–'} />
         </div>
@@ -70,9 +71,9 @@ export function StorePage() {
             {maySet && <Tabs.Tab value="settings">Price settings</Tabs.Tab>}
           </Tabs.List>
           <Tabs.Panel value="items"><StoreItems /></Tabs.Panel>
-          <Tabs.Panel value="menu"><StoreMenu merchantId={merchantId} storeId={storeId} /></Tabs.Panel>
-          <Tabs.Panel value="feeds"><StoreFeeds /></Tabs.Panel>
-          <Tabs.Panel value="settings">{store && <PriceSettingsForm key={storeId} store={store} />}</Tabs.Panel>
+          <Tabs.Panel value="menu"><Suspense fallback={<Card title="As shoppers see it"><SkeletonLines lines={8} height={32} /></Card>}><StoreMenu merchantId={merchantId} storeId={storeId} /></Suspense></Tabs.Panel>
+          <Tabs.Panel value="feeds"><Suspense fallback={<Card><SkeletonLines lines={8} height={20} /></Card>}><StoreFeeds /></Suspense></Tabs.Panel>
+          <Tabs.Panel value="settings"><Suspense fallback={<Card title="How prices are computed"><SkeletonLines lines={6} height={20} /></Card>}>{store && <PriceSettings key={storeId} store={store} />}</Suspense></Tabs.Panel>
         </Tabs>
       </div>
     </>
@@ -89,89 +90,8 @@ function StoreItems() {
       filter={{ merchantId, storeId, query: search.q ?? '', visibility: visibilities[search.visibility ?? ''] ?? Visibility.UNSPECIFIED, category: search.category ?? '' }}
       view={search}
       onView={(view) => set(view, true)}
-      search={<ItemQuery value={search.q ?? ''} onChange={(q) => set({ q: q || undefined }, true)} />}
+      search={<ItemQuery value={search.q} onChange={(q) => set({ q }, true)} />}
       bar={<VisibilityChoice value={search.visibility} onChange={(visibility) => set({ visibility })} />}
     />
-  );
-}
-
-function StoreFeeds() {
-  const { merchantId, storeId } = route.useParams();
-  const search = route.useSearch();
-  const pageNavigate = route.useNavigate();
-  const navigate = useNavigate();
-  const query = useInfiniteQuery(feedsQuery({ merchantId, storeId, statuses: [], allCauses: true }));
-  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.feeds) ?? [], [query.data]);
-  return (
-    <Card flush>
-      {query.error && <ProblemNotice error={query.error} retry={() => void query.refetch()} />}
-      <DataTable
-        id="store-feeds"
-        label="Feeds of this store"
-        rows={rows}
-        columns={feedColumns(true).filter((column) => column.key !== 'merchant')}
-        rowKey={(feed) => feed.feedId}
-        loading={query.isPending}
-        failed={query.isError}
-        view={search}
-        onView={(view) => void pageNavigate({ search: (before) => ({ ...before, ...view }), replace: true })}
-        onOpen={(feed) => void navigate({ to: '/inventory/feeds/$feedId', params: { feedId: feed.feedId } })}
-        more={{ available: query.hasNextPage, loading: query.isFetchingNextPage, load: () => void query.fetchNextPage() }}
-        empty={
-          <Empty icon={<IconFeed size={32} />} title="No feed has named this store yet" command={`bodega feed submit --merchant ${merchantId} --store ${storeId} --kind full FILE`}>
-            Its items appear with the first feed.
-          </Empty>
-        }
-      />
-    </Card>
-  );
-}
-
-function PriceSettingsForm({ store }: { store: Store }) {
-  const navigate = useNavigate();
-  const [percent, setPercent] = useState<number | string>((store.settings?.inflationBasisPoints ?? 0) / 100);
-  const [round, setRound] = useState<number | string>(store.settings?.roundToMinor ?? 0);
-  const basisPoints = Math.round(Number(percent) * 100);
-  const roundTo = Number(round);
-  // One price carried through shows what the two numbers mean.
-  const sample = 10n * 10n ** BigInt(currencyExponent(store.currency)) - 1n;
-  const raised = Math.round((Number(sample) * (10_000 + basisPoints)) / 10_000);
-  const rounded = roundTo > 1 ? Math.round(raised / roundTo) * roundTo : raised;
-  const form = useSubmit(async (key) => {
-    const before = store.settings;
-    const { feedId } = await api().merchants.setPriceSettings({
-      merchantId: store.merchantId,
-      storeId: store.storeId,
-      settings: { inflationBasisPoints: basisPoints, roundToMinor: roundTo },
-      idempotencyKey: key,
-    });
-    toast({
-      tone: 'ok',
-      title: `Price settings of ${store.name} changed`,
-      detail: `Its ${countOf(store.items, 'item')} are judged again now.`,
-      undo: () =>
-        void api()
-          .merchants.setPriceSettings({
-            merchantId: store.merchantId,
-            storeId: store.storeId,
-            settings: { inflationBasisPoints: before?.inflationBasisPoints ?? 0, roundToMinor: before?.roundToMinor ?? 0 },
-            idempotencyKey: `${key}-undo`,
-          })
-          .then(refreshInventory),
-    });
-    if (feedId) void navigate({ to: '/inventory/feeds/$feedId', params: { feedId } });
-  });
-  return (
-    <Card title="How prices are computed" note={`Changing them judges the store’s ${countOf(store.items, 'item')} again`}>
-      <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16, maxWidth: 420 }}>
-        {form.error !== undefined && <ProblemNotice error={form.error} />}
-        <NumberInput label="Added to every price" suffix="%" decimalScale={2} step={0.5} min={-50} max={200} value={percent} onChange={setPercent} />
-        <NumberInput label="Rounded to a multiple of" description="In minor units of the currency; 0 leaves prices as they are" min={0} max={10_000} allowDecimal={false} value={round} onChange={setRound} />
-        <p className={surface.muted}>
-          {formatMoney(sample, store.currency)} in the merchant’s file becomes <strong className="tabular">{formatMoney(BigInt(rounded), store.currency)}</strong> here.
-        </p>
-        <Button type="submit" loading={form.busy} style={{ alignSelf: 'start' }}>Change the settings</Button>
-      </form>
-    </Card>
   );
 }

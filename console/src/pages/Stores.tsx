@@ -1,26 +1,30 @@
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
+import { storeAddress } from '../app/addresses';
 import { MerchantPicker } from '../app/pickers';
 import { merchantsQuery, storesQuery } from '../app/queries';
-import { useMay } from '../app/useCaller';
+import { isMerchantUser, useCaller, useMay } from '../app/useCaller';
 import { Empty, ProblemNotice } from '../ui/atoms';
 import { DataTable } from '../ui/DataTable';
 import { IconPlus, IconStore } from '../ui/icons';
 import { Card, PageHead, surface } from '../ui/surface';
-import { AddMerchant, AddStore } from './AddStore';
 import { storeColumns, storeKey } from './storeColumns';
+
+const AddMerchant = lazy(() => import('./AddStore').then((module) => ({ default: module.AddMerchant })));
+const AddStore = lazy(() => import('./AddStore').then((module) => ({ default: module.AddStore })));
 
 const route = getRouteApi('/app/inventory/stores');
 
 export function Stores() {
   const search = route.useSearch();
-  const pageNavigate = route.useNavigate();
-  const navigate = useNavigate();
+  const navigate = route.useNavigate();
+  const caller = useCaller();
   const mayAdd = useMay('inventory.merchant.write');
   const query = useQuery(storesQuery(search.merchant ?? ''));
   const { data: merchants } = useQuery(merchantsQuery());
-  const set = (part: Partial<typeof search>, replace = false) => void pageNavigate({ search: (before) => ({ ...before, ...part }), replace });
+  const set = (part: Partial<typeof search>, replace = false) => void navigate({ search: (before) => ({ ...before, ...part }), replace });
   return (
     <>
       <PageHead title="Stores" lede="Each place of each merchant, what it shows, and when its feed last came.">
@@ -38,13 +42,13 @@ export function Stores() {
             id="stores"
             label="Stores"
             rows={query.data ?? []}
-            columns={storeColumns(!search.merchant && (merchants?.length ?? 0) !== 1)}
+            columns={storeColumns(!search.merchant && !isMerchantUser(caller) && merchants?.length !== 1)}
             rowKey={storeKey}
             loading={query.isPending}
             failed={query.isError}
             view={search}
             onView={(view) => set(view, true)}
-            onOpen={(store) => void navigate({ to: '/inventory/stores/$merchantId/$storeId', params: { merchantId: store.merchantId, storeId: store.storeId } })}
+            address={storeAddress}
             bar={<MerchantPicker value={search.merchant} onChange={(merchant) => set({ merchant })} />}
             empty={
               <Empty
@@ -59,8 +63,10 @@ export function Stores() {
           />
         </Card>
       </div>
-      {mayAdd && search.add === 'store' && <AddStore merchantId={search.merchant} onClose={() => set({ add: undefined }, true)} />}
-      {mayAdd && search.add === 'merchant' && <AddMerchant onClose={() => set({ add: undefined }, true)} />}
+      <Suspense fallback={null}>
+        {mayAdd && search.add === 'store' && <AddStore merchantId={search.merchant} onClose={() => set({ add: undefined }, true)} />}
+        {mayAdd && search.add === 'merchant' && <AddMerchant onClose={() => set({ add: undefined }, true)} />}
+      </Suspense>
     </>
   );
 }

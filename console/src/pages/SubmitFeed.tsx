@@ -2,7 +2,7 @@ import { Button, Progress, SegmentedControl, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, useBlocker, useNavigate } from '@tanstack/react-router';
 import { useDebouncedValue } from '@mantine/hooks';
-import { useEffect, useRef, useState, type DragEvent } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState, type DragEvent } from 'react';
 import { toProblem } from '../api/problem';
 import { submitFeed, type FeedKindName, type UploadProgress } from '../api/upload';
 import { MerchantPicker, StorePicker } from '../app/pickers';
@@ -13,8 +13,11 @@ import { formatBytes, formatDuration, formatShare } from '../ui/format';
 import { IconFile, IconUpload } from '../ui/icons';
 import { Card, Notice, PageHead, surface } from '../ui/surface';
 import { toast } from '../ui/toast';
-import { FileDetails, FileSummary } from './FilePreview';
+import { FileSummary } from './FileSummary';
 import css from './SubmitFeed.module.css';
+
+// Fetched with the answer about a file.
+const FileDetails = lazy(() => import('./FileDetails').then((module) => ({ default: module.FileDetails })));
 
 const route = getRouteApi('/app/inventory/feeds/submit');
 const kinds: { value: FeedKindName; label: string; meaning: string }[] = [
@@ -177,7 +180,7 @@ export function SubmitFeed() {
         </Card>
       </div>
       {file && !sending && preview.data && (
-        <div className={`${surface.stack} ${css.details}`}><FileDetails data={preview.data} search={search} onView={set} /></div>
+        <div className={`${surface.stack} ${css.details}`}><Suspense fallback={null}><FileDetails data={preview.data} search={search} onView={set} /></Suspense></div>
       )}
     </>
   );

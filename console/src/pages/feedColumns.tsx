@@ -1,4 +1,4 @@
-import { Link } from '@tanstack/react-router';
+import { feedAddress } from '../app/addresses';
 import { FeedStatus, type Feed } from '../gen/bodega/inventory/v1/feed_pb';
 import { FileName, When } from '../ui/atoms';
 import type { Column } from '../ui/DataTable';
@@ -27,7 +27,7 @@ export function feedColumns(withCause: boolean): Column<Feed>[] {
   return [
     {
       key: 'file', title: 'File', width: 240, grow: 4, value: (feed) => feed.fileName || feed.feedId,
-      cell: (feed) => <Link tabIndex={-1} to="/inventory/feeds/$feedId" params={{ feedId: feed.feedId }}><FileName name={feed.fileName || shortenId(feed.feedId)} /></Link>,
+      cell: (feed) => <a tabIndex={-1} href={feedAddress(feed)}><FileName name={feed.fileName || shortenId(feed.feedId)} /></a>,
     },
     { key: 'status', title: 'Status', width: 140, value: (feed) => feedWord(feed).label, cell: (feed) => <State word={feedWord(feed)} title={feed.error || undefined} /> },
     { key: 'merchant', title: 'Merchant', width: 134, value: (feed) => feed.merchantName || feed.merchantId, phone: false },

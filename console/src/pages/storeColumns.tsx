@@ -1,4 +1,4 @@
-import { Link } from '@tanstack/react-router';
+import { storeAddress } from '../app/addresses';
 import { StackedBar } from '../charts/parts';
 import type { Store } from '../gen/bodega/inventory/v1/merchant_pb';
 import { When } from '../ui/atoms';
@@ -16,7 +16,7 @@ export function storeColumns(withMerchant: boolean): Column<Store>[] {
       key: 'name', title: 'Store', width: 200, grow: 2, value: (store) => store.name,
       cell: (store) => (
         <>
-          <Link tabIndex={-1} to="/inventory/stores/$merchantId/$storeId" params={{ merchantId: store.merchantId, storeId: store.storeId }} title={store.name}>{withMerchant ? storeLabel(store.name, store.merchantName) : store.name}</Link>
+          <a tabIndex={-1} href={storeAddress(store)} title={store.name}>{withMerchant ? storeLabel(store.name, store.merchantName) : store.name}</a>
           <span className={surface.second}> {store.storeId}</span>
         </>
       ),

@@ -1,14 +1,17 @@
-import { ActionIcon, Checkbox, Menu, Skeleton, TextInput, Tooltip } from '@mantine/core';
+import { ActionIcon, Skeleton } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
+import { useRouter } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
+import { lazy, memo, Suspense, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
+import { ColumnsButton } from './ColumnsButton';
 import { saveFile, toCsv } from './csv';
 import css from './DataTable.module.css';
 import { formatCount } from './format';
-import { IconColumns, IconDownload, IconSearch, IconSortDown, IconSortUp, IconX } from './icons';
+import { IconDownload, IconSortDown, IconSortUp, IconX } from './icons';
 import { useDensity } from './density';
 import { useRemembered } from './remembered';
-import { filterRows, nextSort, parseSort, sortRows, sortText, type CellValue } from './tableRows';
+import { SearchField } from './SearchField';
+import { filterRows, nextSort, parseSort, rowSorter, sortText, type CellValue } from './tableRows';
 
 export interface Column<Row> {
   key: string;
@@ -34,7 +37,8 @@ export interface TableView {
 
 export interface Selection {
   keys: ReadonlySet<string>;
-  onChange: (keys: Set<string>) => void;
+  onChange: (keys: ReadonlySet<string>) => void;
+  toggle: (key: string) => void;
 }
 
 export interface DataTableProps<Row> {
@@ -46,7 +50,8 @@ export interface DataTableProps<Row> {
   rowKey: (row: Row) => string;
   view: TableView;
   onView: (view: TableView) => void;
-  onOpen?: (row: Row) => void;
+  /** Where a row leads; one that leads nowhere is chosen instead, where rows can be. */
+  address?: (row: Row) => string;
   selection?: Selection;
   loading?: boolean;
   /** True where the rows could not be read: then nothing claims that there are none. */
@@ -64,7 +69,7 @@ const rowHeights = { comfortable: 48, compact: 34 } as const;
 const nothingChosen: Record<string, boolean> = {};
 
 export function DataTable<Row>(props: DataTableProps<Row>) {
-  const { id, label, rows, columns, rowKey, view, onView, onOpen, selection, more } = props;
+  const { id, label, rows, columns, rowKey, view, onView, address, selection, more } = props;
   const phone = useMediaQuery('(max-width: 600px)', false, { getInitialValueInEffect: false }) ?? false;
   const [density] = useDensity();
   const [chosen, setChosen] = useRemembered<Record<string, boolean>>(`columns.${id}${phone ? '.phone' : ''}`, nothingChosen);
@@ -73,12 +78,13 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const sort = parseSort(view.sort);
   const sortColumn = columns.find((column) => column.key === sort?.column);
 
-  const ordered = useMemo(() => {
-    const kept = filterRows(rows, view.filter ?? '', columns.map((column) => column.value));
-    return sortColumn && sort ? sortRows(kept, sortColumn.value, sort.descending) : kept;
-    // The columns are rebuilt with each render of the page; their keys are what counts.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [rows, view.filter, view.sort, columns.length]);
+  // The columns are rebuilt with each render of the page; which they are is what counts.
+  const columnKeys = columns.map((column) => column.key).join();
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const kept = useMemo(() => filterRows(rows, view.filter ?? '', columns.map((column) => column.value)), [rows, view.filter, columnKeys]);
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const inOrder = useMemo(() => (sortColumn && sort ? rowSorter(sortColumn.value, sort.descending) : undefined), [view.sort, columnKeys]);
+  const ordered = useMemo(() => inOrder?.(kept) ?? kept, [inOrder, kept]);
 
   const scroller = useRef<HTMLDivElement>(null);
   const rowHeight = rowHeights[density];
@@ -86,7 +92,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     count: ordered.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 8,
     scrollPaddingStart: 40,
   });
   useEffect(() => virtual.measure(), [rowHeight, virtual]);
@@ -112,18 +118,32 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     virtual.scrollToIndex(index, { align: 'auto' });
   };
   // Rows are drawn again only when they change, so what they call must stay the same function.
-  const latest = useRef({ selection, onOpen });
+  const latest = useRef(selection);
   useLayoutEffect(() => {
-    latest.current = { selection, onOpen };
+    latest.current = selection;
   });
-  const toggle = useCallback((key: string) => {
-    const current = latest.current.selection;
-    if (!current) return;
-    const keys = new Set(current.keys);
-    if (!keys.delete(key)) keys.add(key);
-    current.onChange(keys);
-  }, []);
-  const open = useCallback((row: unknown) => latest.current.onOpen?.(row as Row), []);
+  const toggle = useCallback((key: string) => latest.current?.toggle(key), []);
+  const router = useRouter();
+  const open = (row: Row) => {
+    if (address) router.history.push(address(row));
+    else selection?.toggle(rowKey(row));
+  };
+  // One for all rows: a component of the router in each would cost the table its scrolling.
+  const onClick = (event: MouseEvent) => {
+    const target = event.target as HTMLElement;
+    const row = ordered[Number(target.closest<HTMLElement>('[data-index]')?.dataset.index)];
+    if (row === undefined) return;
+    setActiveKey(rowKey(row));
+    const link = target.closest('a');
+    if (link) {
+      // With one of these keys the browser opens it elsewhere.
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      router.history.push(link.getAttribute('href')!);
+    } else if (!target.closest('button, input, label')) {
+      open(row);
+    }
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget) return;
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 400) / rowHeight) - 2);
@@ -135,7 +155,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
       case 'PageUp': move(active - page); break;
       case 'Home': move(0); break;
       case 'End': move(ordered.length - 1); break;
-      case 'Enter': if (row !== undefined) onOpen?.(row); break;
+      case 'Enter': if (row !== undefined) open(row); break;
       case ' ': if (row !== undefined) toggle(rowKey(row)); break;
       case 'a':
         if (!selection || !(event.ctrlKey || event.metaKey)) return;
@@ -171,13 +191,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           }}
         >
           {props.search ?? (
-            <TextInput
-              leftSection={<IconSearch size={15} aria-hidden />}
-              placeholder="Filter these rows"
-              aria-label={`Filter ${label.toLowerCase()}`}
-              value={view.filter ?? ''}
-              onChange={(event) => onView({ ...view, filter: event.currentTarget.value || undefined })}
-            />
+            <SearchField label={`Filter ${label.toLowerCase()}`} placeholder="Filter these rows" value={view.filter ?? ''} onChange={(filter) => onView({ ...view, filter: filter || undefined })} />
           )}
         </div>
         {props.bar}
@@ -189,32 +203,14 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
         <span className={css.barCount} role="status">
           {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}${rows.length === 1 ? 'row' : 'rows'}`}
         </span>
-        <Menu position="bottom-end" closeOnItemClick={false} withinPortal>
-          <Menu.Target>
-            <Tooltip label="Columns">
-              <ActionIcon variant="default" size={32} aria-label={`Choose columns of ${label.toLowerCase()}`}><IconColumns size={16} /></ActionIcon>
-            </Tooltip>
-          </Menu.Target>
-          <Menu.Dropdown>
-            {columns.map((column) => (
-              <Menu.Item
-                key={column.key}
-                disabled={visible.length === 1 && isVisible(column)}
-                onClick={() => setChosen({ ...chosen, [column.key]: !isVisible(column) })}
-                leftSection={<Checkbox.Indicator checked={isVisible(column)} size="xs" />}
-                role="menuitemcheckbox"
-                aria-checked={isVisible(column)}
-              >
-                {column.title}
-              </Menu.Item>
-            ))}
-          </Menu.Dropdown>
-        </Menu>
-        <Tooltip label="Export what is shown (CSV)">
-          <ActionIcon variant="default" size={32} aria-label={`Export ${label.toLowerCase()} as CSV`} onClick={exportShown} disabled={ordered.length === 0}>
-            <IconDownload size={16} />
-          </ActionIcon>
-        </Tooltip>
+        <ColumnChoice
+          label={`Choose columns of ${label.toLowerCase()}`}
+          choices={columns.map((column) => ({ key: column.key, title: column.title, shown: isVisible(column) }))}
+          onToggle={(key, shown) => setChosen({ ...chosen, [key]: shown })}
+        />
+        <ActionIcon variant="default" size={32} title="Export what is shown (CSV)" aria-label={`Export ${label.toLowerCase()} as CSV`} onClick={exportShown} disabled={ordered.length === 0}>
+          <IconDownload size={16} />
+        </ActionIcon>
       </div>
       {!props.loading && ordered.length === 0 ? (
         rows.length > 0 ? <div className={css.foot}>No row matches “{view.filter}”.</div> : props.empty
@@ -225,7 +221,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           style={vars}
           role="grid"
           aria-label={label}
-          aria-rowcount={ordered.length + 1}
+          aria-rowcount={props.loading ? -1 : ordered.length + 1}
           aria-colcount={visible.length + (selection ? 1 : 0)}
           aria-multiselectable={selection ? true : undefined}
           aria-busy={props.loading || undefined}
@@ -237,11 +233,13 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
             <div role="row" aria-rowindex={1} style={{ display: 'contents' }}>
               {selection && (
                 <div role="columnheader" className={css.check}>
-                  <Checkbox
-                    size="xs"
+                  <input
+                    type="checkbox"
                     aria-label="Select all rows"
                     checked={allSelected}
-                    indeterminate={!allSelected && selection.keys.size > 0}
+                    ref={(box) => {
+                      if (box) box.indeterminate = !allSelected && selection.keys.size > 0;
+                    }}
                     onChange={() => selection.onChange(allSelected ? new Set() : new Set(ordered.map(rowKey)))}
                   />
                 </div>
@@ -251,35 +249,37 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
               ))}
             </div>
           </div>
-          <div role="rowgroup" className={css.body} style={{ height: props.loading ? undefined : virtual.getTotalSize() }}>
-            {props.loading
-              ? Array.from({ length: 8 }, (_, row) => (
-                  <div key={row} className={css.skeletonRow} role="row">
-                    <div role="gridcell" style={{ width: '100%' }}><Skeleton height={12} width={`${88 - ((row * 29) % 45)}%`} /></div>
-                  </div>
-                ))
-              : items.map((item) => {
-                  const row = ordered[item.index]!;
-                  const key = rowKey(row);
-                  return (
-                    <TableRow
-                      key={key}
-                      id={`${gridId}-${item.index}`}
-                      index={item.index}
-                      start={item.start}
-                      row={row}
-                      rowId={key}
-                      columns={visible as Column<unknown>[]}
-                      columnKeys={template + visible.map((c) => c.key).join()}
-                      active={item.index === active}
-                      selected={selection?.keys.has(key)}
-                      onToggle={selection ? toggle : undefined}
-                      onActivate={setActiveKey}
-                      onOpen={onOpen ? open : undefined}
-                    />
-                  );
-                })}
-          </div>
+          {props.loading ? (
+            // No rows yet: whoever counts rows, or presses keys on them, waits for real ones.
+            <div className={css.body} aria-hidden>
+              {Array.from({ length: 8 }, (_, line) => (
+                <div key={line} className={css.skeletonRow}><Skeleton height={12} width={`${88 - ((line * 29) % 45)}%`} /></div>
+              ))}
+            </div>
+          ) : (
+            <div role="rowgroup" className={css.body} style={{ height: virtual.getTotalSize() }} onClick={onClick}>
+              {items.map((item) => {
+                const row = ordered[item.index]!;
+                const key = rowKey(row);
+                return (
+                  <TableRow
+                    key={key}
+                    id={`${gridId}-${item.index}`}
+                    index={item.index}
+                    start={item.start}
+                    row={row}
+                    rowId={key}
+                    columns={visible as Column<unknown>[]}
+                    columnKeys={template + visible.map((column) => column.key).join()}
+                    active={item.index === active}
+                    selected={selection?.keys.has(key)}
+                    onToggle={selection ? toggle : undefined}
+                    opens={address !== undefined || selection !== undefined}
+                  />
+                );
+              })}
+            </div>
+          )}
         </div>
       )}
       {more?.available && !props.loading && (
@@ -309,6 +309,24 @@ function Heading<Row>({ column, sort, onSort }: { column: Column<Row>; sort: Ret
   );
 }
 
+const loadColumnsMenu = () => import('./ColumnsMenu');
+const ColumnsMenu = lazy(() => loadColumnsMenu().then((module) => ({ default: module.ColumnsMenu })));
+
+export interface ColumnChoiceProps {
+  label: string;
+  choices: { key: string; title: string; shown: boolean }[];
+  onToggle: (key: string, shown: boolean) => void;
+}
+
+/** The button of the menu of columns; the menu is fetched when somebody reaches for it. */
+function ColumnChoice(props: ColumnChoiceProps) {
+  const [wanted, setWanted] = useState(false);
+  const button = (
+    <ColumnsButton aria-label={props.label} aria-haspopup="menu" onPointerEnter={() => void loadColumnsMenu()} onFocus={() => void loadColumnsMenu()} onClick={() => setWanted(true)} />
+  );
+  return wanted ? <Suspense fallback={button}><ColumnsMenu {...props} /></Suspense> : button;
+}
+
 interface TableRowProps {
   id: string;
   index: number;
@@ -321,18 +339,11 @@ interface TableRowProps {
   active: boolean;
   selected: boolean | undefined;
   onToggle: ((key: string) => void) | undefined;
-  onActivate: (key: string) => void;
-  onOpen: ((row: unknown) => void) | undefined;
+  opens: boolean;
 }
 
 const TableRow = memo(
-  function TableRow({ id, index, start, row, rowId, columns, active, selected, onToggle, onActivate, onOpen }: TableRowProps) {
-    const onClick = (event: MouseEvent) => {
-      onActivate(rowId);
-      // A link or button inside the row does its own work.
-      if ((event.target as HTMLElement).closest('a, button, input, label')) return;
-      onOpen?.(row);
-    };
+  function TableRow({ id, index, start, row, rowId, columns, active, selected, onToggle, opens }: TableRowProps) {
     return (
       <div
         id={id}
@@ -340,15 +351,15 @@ const TableRow = memo(
         aria-rowindex={index + 2}
         aria-selected={selected}
         className={css.row}
-        data-opens={onOpen !== undefined || undefined}
+        data-index={index}
+        data-opens={opens || undefined}
         data-active={active || undefined}
         data-selected={selected || undefined}
         style={{ transform: `translateY(${start}px)` }}
-        onClick={onClick}
       >
         {onToggle && (
           <div role="gridcell" className={css.check}>
-            <Checkbox size="xs" tabIndex={-1} aria-label={`Select row ${index + 1}`} checked={selected ?? false} onChange={() => onToggle(rowId)} />
+            <input type="checkbox" tabIndex={-1} aria-label={`Select row ${index + 1}`} checked={selected ?? false} onChange={() => onToggle(rowId)} />
           </div>
         )}
         {columns.map((column) => (
@@ -361,6 +372,7 @@ const TableRow = memo(
   },
   (before, after) =>
     before.row === after.row &&
+    before.index === after.index &&
     before.start === after.start &&
     before.active === after.active &&
     before.selected === after.selected &&

@@ -34,14 +34,6 @@ export function compareCells(a: CellValue, b: CellValue, descending: boolean): n
   return descending ? -order : order;
 }
 
-export function sortRows<Row>(rows: readonly Row[], value: (row: Row) => CellValue, descending: boolean): Row[] {
-  // The values are read once per row: a comparison reads them many times.
-  return rows
-    .map((row, index) => ({ row, index, cell: value(row) }))
-    .sort((a, b) => compareCells(a.cell, b.cell, descending) || a.index - b.index)
-    .map((entry) => entry.row);
-}
-
 /** Keeps the rows that hold every word of the query, in whichever column. */
 export function filterRows<Row>(rows: readonly Row[], query: string, values: readonly ((row: Row) => CellValue)[]): readonly Row[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -50,4 +42,37 @@ export function filterRows<Row>(rows: readonly Row[], query: string, values: rea
     const hay = values.map((value) => String(value(row) ?? '')).join('\n').toLowerCase();
     return words.every((word) => hay.includes(word));
   });
+}
+
+interface Entry<Row> {
+  row: Row;
+  cell: CellValue;
+}
+
+function merge<Row>(a: Entry<Row>[], b: Entry<Row>[], descending: boolean): Entry<Row>[] {
+  const merged: Entry<Row>[] = [];
+  let next = 0;
+  for (const entry of b) {
+    while (next < a.length && compareCells(a[next]!.cell, entry.cell, descending) <= 0) merged.push(a[next++]!);
+    merged.push(entry);
+  }
+  return merged.concat(a.slice(next));
+}
+
+/**
+ * Puts rows in order by a cell. Rows that come behind those of the call before
+ * are merged into its result: a table that grows by pages sorts each once.
+ */
+export function rowSorter<Row>(value: (row: Row) => CellValue, descending: boolean): (rows: readonly Row[]) => Row[] {
+  let seen: readonly Row[] = [];
+  let sorted: Entry<Row>[] = [];
+  return (rows) => {
+    const grown = rows.length >= seen.length && seen.every((row, index) => row === rows[index]);
+    // The values are read once per row: a comparison reads them many times.
+    const added = rows.slice(grown ? seen.length : 0).map((row) => ({ row, cell: value(row) }));
+    added.sort((a, b) => compareCells(a.cell, b.cell, descending));
+    sorted = grown ? merge(sorted, added, descending) : added;
+    seen = rows;
+    return sorted.map((entry) => entry.row);
+  };
 }

@@ -32,7 +32,6 @@ export const theme = createTheme({
     Select: { defaultProps: { size: 'sm', checkIconPosition: 'right' } },
     Modal: { defaultProps: { centered: true, transitionProps: { duration: 120 } } },
     Menu: { defaultProps: { transitionProps: { duration: 80 } } },
-    Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },
   },
 });
 

@@ -2,11 +2,10 @@
 -- version finds room beside the last one and no index has to learn of it.
 ALTER TABLE item SET (fillfactor = 50);
 
--- Staged rows live and die in one transaction: nothing of them has to survive
--- a crash, so they need no log. Their load is a number, since each row and
--- each entry of the index carries it.
+-- The load is a number, since each staged row and each entry of the index
+-- carries it. Staged rows live and die in one transaction: none is here.
 DROP TABLE item_staging;
-CREATE UNLOGGED TABLE item_staging (
+CREATE TABLE item_staging (
   load         int8 NOT NULL,
   item_id      text NOT NULL,
   state        jsonb NOT NULL,

@@ -49,7 +49,7 @@ func (l *serverLog) line(line string) {
 	if process != "" {
 		attrs = append(attrs, slog.String("process", process), slog.String("pid", pid))
 	}
-	l.logger.LogAttrs(context.Background(), level(process, severity), "postgres", attrs...)
+	l.logger.LogAttrs(context.Background(), level(process, severity, message), "postgres", attrs...)
 }
 
 // Tail returns the last lines.
@@ -74,9 +74,11 @@ func splitLine(line string) (process, pid, severity, message string) {
 
 // level ranks a message. An error of a session is an error of the statement
 // that its client sent, who has it already; an error of the server's own
-// processes is the operator's.
-func level(process, severity string) slog.Level {
-	session := process == "client backend"
+// processes is the operator's, unless it says that it made way for a stop or
+// for somebody's lock.
+func level(process, severity, message string) slog.Level {
+	session := process == "client backend" ||
+		strings.HasSuffix(message, "due to administrator command") || message == "canceling autovacuum task"
 	switch severity {
 	case "PANIC":
 		return slog.LevelError

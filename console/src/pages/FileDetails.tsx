@@ -1,10 +1,7 @@
-import type { UseQueryResult } from '@tanstack/react-query';
-import type { Preview, PreviewProblem } from '../api/upload';
-import { PartNumbers, StackedBar } from '../charts/parts';
-import { ProblemNotice } from '../ui/atoms';
+import { problemsOf, type Preview, type PreviewProblem } from '../api/upload';
 import { DataTable, type Column, type TableView } from '../ui/DataTable';
 import { countOf, formatCount } from '../ui/format';
-import { Card, Notice, SkeletonLines, State, surface } from '../ui/surface';
+import { Card, State, surface } from '../ui/surface';
 import { readable, type Word } from '../ui/words';
 import css from './SubmitFeed.module.css';
 
@@ -13,8 +10,6 @@ const severities: Record<PreviewProblem['severity'], Word> = {
   dropped: { label: 'Value dropped', tone: 'warn' },
   noted: { label: 'Noted', tone: 'info' },
 };
-
-const delimiters: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars' };
 
 const columns: Column<PreviewProblem>[] = [
   { key: 'row', title: 'Row', width: 76, align: 'end', value: (problem) => problem.row, cell: (problem) => <span title={problem.line ? `Line ${formatCount(problem.line)} of the file` : undefined}>{formatCount(problem.row)}</span> },
@@ -31,49 +26,6 @@ function fieldNames(fields: string): string {
 
 function sentence({ value, detail }: PreviewProblem): string {
   return value ? `“${value}” ${detail}` : readable(detail);
-}
-
-/** What the server makes of a file before it is sent, in numbers. */
-export function FileSummary({ query }: { query: UseQueryResult<Preview> }) {
-  const { data, error, refetch } = query;
-  if (error) return <ProblemNotice error={error} retry={() => void refetch()} />;
-  if (!data) return <Card title="Looking at the file"><SkeletonLines lines={5} height={18} /></Card>;
-  const problems = problemsOf(data);
-  const parts = [
-    { label: 'Readable', value: data.good, tone: 'ok' as const },
-    { label: 'Rejected', value: data.rejected, tone: 'bad' as const },
-    { label: 'Duplicates', value: data.duplicates, tone: 'info' as const },
-  ];
-  const format = [
-    data.format.toUpperCase(),
-    data.delimiter && `separated by ${delimiters[data.delimiter] ?? `“${data.delimiter}”`}`,
-    data.encoding.toUpperCase(),
-    data.compression && data.compression !== 'none' && data.compression,
-    `read with the mapping ${data.mapping}`,
-  ].filter(Boolean).join(', ');
-  return (
-    <>
-      {data.error && (
-        <Notice tone="bad" title={data.rows === 0 ? 'This file cannot be read' : `The file cannot be read on after row ${formatCount(data.error.after_row)}`}>
-          {readable(data.error.detail)}. Nothing has been sent.
-        </Notice>
-      )}
-      {data.rows > 0 && (
-        <Card
-          title={`${countOf(data.rows, 'row')} ${data.whole ? 'in the file' : 'at the beginning of the file'}`}
-          note={data.whole ? format : `${format}. All rows are checked once the file has been sent.`}
-          aside={<State word={data.rejected > 0 ? { label: `${formatCount(data.rejected)} would be rejected`, tone: 'bad' } : problems > 0 ? { label: 'Readable, with notes', tone: 'warn' } : { label: 'Nothing wrong', tone: 'ok' }} />}
-        >
-          <StackedBar label="Rows" parts={parts} />
-          <PartNumbers parts={parts} total={data.rows} />
-        </Card>
-      )}
-    </>
-  );
-}
-
-function problemsOf(preview: Preview): number {
-  return Object.values(preview.problem_counts).reduce((sum, count) => sum + count, 0);
 }
 
 /** What is wrong by row and column, and how the columns are read. */
