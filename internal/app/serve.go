@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -50,12 +52,16 @@ func (c *ServeCmd) Run(ctx context.Context, t *term.Terminal, parts *Parts) (err
 		return err
 	}
 	defer ln.Close() // of a server that came to serve it is closed by now
+	credentials, err := local.Open()
+	if err != nil {
+		return err
+	}
 	p := &process{settings: &c.Settings, parts: parts, logger: logger, metrics: telemetry.NewMetrics(), now: time.Now}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	if err := p.start(ctx); err != nil {
 		return err
 	}
-	return p.serve(ctx, t, ln)
+	return p.serve(ctx, t, ln, credentials)
 }
 
 func listen(address string) (net.Listener, error) {
@@ -122,18 +128,39 @@ func (p *process) start(ctx context.Context) error {
 		return err
 	}
 	if err := os.MkdirAll(p.settings.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		return p.inDataDir(fmt.Errorf("make data folder: %w", err))
 	}
 	if err := p.startDatabase(ctx); err != nil {
-		return err
+		return p.inDataDir(err)
 	}
 	if err := p.startBucket(ctx); err != nil {
 		return err
 	}
 	if err := p.startTemporal(ctx); err != nil {
-		return err
+		return p.inDataDir(err)
 	}
 	return p.startSystems(ctx)
+}
+
+// inDataDir says what to do where an error is that this user may not work in
+// the data folder.
+func (p *process) inDataDir(err error) error {
+	folder, abs := filepath.Abs(p.settings.DataDir)
+	var denied *fs.PathError
+	if abs != nil || !errors.As(err, &denied) {
+		return err
+	}
+	if at, abs := filepath.Abs(denied.Path); abs != nil || at != folder && !strings.HasPrefix(at, folder+string(filepath.Separator)) {
+		return err
+	}
+	return permitted(err, folder, "--data-dir")
+}
+
+func permitted(err error, folder, flag string) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w: user %d may not work in the folder %s: make it that user's own, or choose another one with %s", err, os.Geteuid(), folder, flag)
 }
 
 func (p *process) startDatabase(ctx context.Context) error {
@@ -157,10 +184,10 @@ func (p *process) startBucket(ctx context.Context) error {
 	var err error
 	if p.settings.BlobURL != "" {
 		p.bucket, err = p.parts.OpenBucket(ctx, p.settings.BlobURL)
-		return err
+		return permitted(err, p.settings.BlobURL, "--blob-url")
 	}
 	p.bucket, err = blob.OpenFolder(filepath.Join(p.settings.DataDir, "objects"))
-	return err
+	return p.inDataDir(err)
 }
 
 func (p *process) startTemporal(ctx context.Context) error {
@@ -186,15 +213,6 @@ func (p *process) startTemporal(ctx context.Context) error {
 }
 
 func (p *process) startSystems(ctx context.Context) error {
-	var err error
-	if p.identity, err = identity.New(p.settings.Identity, identity.Deps{
-		Pool: p.shared, Tenants: p.tenants, Now: p.now, SecureCookies: p.settings.Server.TLS(), Demo: p.settings.Demo,
-	}); err != nil {
-		return err
-	}
-	if err := p.identity.Start(ctx); err != nil {
-		return err
-	}
 	spillDir := filepath.Join(p.settings.DataDir, "spill")
 	if err := os.RemoveAll(spillDir); err != nil {
 		return fmt.Errorf("empty spill folder: %w", err)
@@ -204,6 +222,15 @@ func (p *process) startSystems(ctx context.Context) error {
 		Starter: &inventory.TemporalStarter{Client: p.temporal, Config: p.settings.Inventory},
 		Metrics: inventory.NewMetrics(p.metrics), Logger: p.logger.With("system", inventory.System), Now: p.now, SpillDir: spillDir,
 	})
+	var err error
+	if p.identity, err = identity.New(p.settings.Identity, identity.Deps{
+		Pool: p.shared, Tenants: p.tenants, Merchants: p.inventory, Now: p.now, SecureCookies: p.settings.Server.TLS(), Demo: p.settings.Demo,
+	}); err != nil {
+		return err
+	}
+	if err := p.identity.Start(ctx); err != nil {
+		return err
+	}
 	if p.settings.runs(roleWorker) {
 		w := durable.NewWorker(p.temporal, inventory.TaskQueue, p.settings.StepsAtOnce)
 		p.inventory.RegisterWorker(w)
@@ -252,10 +279,10 @@ func (p *process) expire(ctx context.Context) {
 }
 
 // serve answers on ln until ctx ends.
-func (p *process) serve(ctx context.Context, t *term.Terminal, ln net.Listener) error {
+func (p *process) serve(ctx context.Context, t *term.Terminal, ln net.Listener, credentials *local.Store) error {
 	address := ln.Addr().String()
 	authenticators := []auth.Authenticator{p.identity.Authenticator()}
-	secret, localUser, forget, err := localCredential(address)
+	secret, localUser, forget, err := localCredential(credentials, address)
 	switch {
 	case err == nil:
 		defer forget()
@@ -291,11 +318,7 @@ func (p *process) serve(ctx context.Context, t *term.Terminal, ln net.Listener) 
 
 // localCredential leaves a credential for the user who started the server, by
 // which the command line on this machine calls it.
-func localCredential(address string) (secret string, localUser auth.Authenticator, forget func(), err error) {
-	credentials, err := local.Open()
-	if err != nil {
-		return "", nil, nil, err
-	}
+func localCredential(credentials *local.Store, address string) (secret string, localUser auth.Authenticator, forget func(), err error) {
 	credential, forget, err := credentials.Write(address)
 	if err != nil {
 		return "", nil, nil, err

@@ -60,6 +60,14 @@ type setup struct {
 	pool *pgxpool.Pool
 }
 
+// marketplace is a merchant for each tenant.
+type marketplace map[tenant.ID]string
+
+func (m marketplace) HasMerchant(ctx context.Context, id string) (bool, error) {
+	t, err := tenant.From(ctx)
+	return m[t] == id, err
+}
+
 func openPool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pg.Open(t.Context(), postgres.URL(t), pg.Options{ApplicationName: "test", SearchPath: []string{identity.Schema}})
@@ -80,7 +88,7 @@ func open(t *testing.T, s setup) *world {
 		t.Fatal(err)
 	}
 	w := &world{pool: s.pool, clock: &clock{now: time.Now()}}
-	cfg, deps := identity.DefaultConfig(), identity.Deps{Pool: s.pool, Tenants: tenants, Now: w.clock.Now}
+	cfg, deps := identity.DefaultConfig(), identity.Deps{Pool: s.pool, Tenants: tenants, Merchants: marketplace{"prod": "corner", "test": "verdure"}, Now: w.clock.Now}
 	if s.cfg != nil {
 		s.cfg(&cfg)
 	}

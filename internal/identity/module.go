@@ -24,12 +24,20 @@ var (
 	errNoPeer  = errors.New("the call has no peer")
 )
 
+// Merchants says which merchants there are.
+type Merchants interface {
+	// HasMerchant says whether the tenant of ctx has a merchant.
+	HasMerchant(ctx context.Context, id string) (bool, error)
+}
+
 // Deps is what identity needs from its process.
 type Deps struct {
 	// Pool looks unqualified names up in Schema.
 	Pool    *pgxpool.Pool
 	Tenants tenant.Set
-	Now     func() time.Time
+	// Merchants are those that users and tokens may be bound to.
+	Merchants Merchants
+	Now       func() time.Time
 	// SecureCookies says that the server speaks TLS.
 	SecureCookies bool
 	// Demo lets demo users exist.

@@ -118,6 +118,9 @@ func (s *service) CreateUser(ctx context.Context, req *identityv1.CreateUserRequ
 	if err := errors.Join(checkText("name", u.Name), checkKey(req.GetIdempotencyKey()), checkMerchant(u.Role, u.MerchantID)); err != nil {
 		return nil, err
 	}
+	if err := s.findMerchant(ctx, u.Role, u.MerchantID); err != nil {
+		return nil, err
+	}
 	stored, hash, err := s.store.createUser(ctx, u, password.Hash(req.GetPassword()), req.GetIdempotencyKey())
 	if err != nil {
 		return nil, err
@@ -168,6 +171,9 @@ func (s *service) CreateToken(ctx context.Context, req *identityv1.CreateTokenRe
 		CreatedBy: caller.Subject, CreatedAt: s.now(), days: req.GetDays(),
 	}
 	if err := errors.Join(checkText("name", t.Name), checkKey(req.GetIdempotencyKey()), checkMerchant(t.Role, t.MerchantID)); err != nil {
+		return nil, err
+	}
+	if err := s.findMerchant(ctx, t.Role, t.MerchantID); err != nil {
 		return nil, err
 	}
 	for _, p := range auth.PermissionsOf(t.Role) {
@@ -233,6 +239,28 @@ func checkMerchant(role auth.Role, merchantID string) error {
 		return nil
 	}
 	return checkText("merchant_id", merchantID)
+}
+
+// findMerchant refuses a merchant that is in no tenant that the role reaches:
+// whoever is bound to it could do nothing.
+func (s *service) findMerchant(ctx context.Context, role auth.Role, id string) error {
+	if id == "" {
+		return nil
+	}
+	reached := s.deps.Tenants.IDs()
+	if role == auth.RoleMerchant {
+		reached = reached[:1]
+	}
+	asked := make([]string, len(reached))
+	for i, t := range reached {
+		found, err := s.deps.Merchants.HasMerchant(tenant.With(ctx, t), id)
+		if err != nil || found {
+			return err
+		}
+		asked[i] = string(t)
+	}
+	return fault.Errorf(fault.NotFound, "there is no merchant %s in tenant %s: `bodega merchant create` makes one, `bodega merchant list` shows those there are",
+		id, strings.Join(asked, " or "))
 }
 
 func checkKey(key string) error {

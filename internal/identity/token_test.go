@@ -199,6 +199,10 @@ func TestTokenRolesAndMerchants(t *testing.T) {
 		{identityv1.Role_ROLE_ADMIN, "", 0},
 		{identityv1.Role_ROLE_MERCHANT, "", connect.CodeInvalidArgument},
 		{identityv1.Role_ROLE_ADMIN, "corner", connect.CodeInvalidArgument},
+		// A merchant's user is of the default tenant, a service of any.
+		{identityv1.Role_ROLE_SERVICE, "verdure", 0},
+		{identityv1.Role_ROLE_MERCHANT, "verdure", connect.CodeNotFound},
+		{identityv1.Role_ROLE_SERVICE, "nosuch", connect.CodeNotFound},
 		{identityv1.Role_ROLE_UNSPECIFIED, "", connect.CodeInvalidArgument},
 		{identityv1.Role(42), "", connect.CodeInvalidArgument},
 	} {

@@ -34,6 +34,7 @@ type world struct {
 	ctx     context.Context
 	pool    *pgxpool.Pool
 	bucket  *faultyBucket
+	objects string // the bucket's folder
 	service *Service
 
 	mu    sync.Mutex
@@ -84,12 +85,13 @@ func newWorld(t *testing.T) *world {
 
 func worldOn(t *testing.T, pool *pgxpool.Pool) *world {
 	t.Helper()
-	folder, err := blob.OpenFolder(t.TempDir())
+	objects := t.TempDir()
+	folder, err := blob.OpenFolder(objects)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, pool: pool, bucket: &faultyBucket{Bucket: folder}, clock: time.Date(2026, 7, 3, 6, 0, 0, 0, time.UTC),
+		t: t, pool: pool, bucket: &faultyBucket{Bucket: folder}, objects: objects, clock: time.Date(2026, 7, 3, 6, 0, 0, 0, time.UTC),
 		ctx: auth.WithCaller(tenant.With(t.Context(), tenant.Prod), auth.Caller{Subject: "user:ops@example.com", Role: auth.RoleAdmin}),
 	}
 	cfg := DefaultConfig()

@@ -66,6 +66,10 @@ var (
 	sweptTotal = telemetry.Metric{
 		Name: "bodega_inventory_swept_feeds_total", Help: "Stored feeds that a sweep had to start.",
 	}
+	collectedTotal = telemetry.Metric{
+		Name: "bodega_inventory_collected_objects_total", Help: "Objects deleted that a crash had left and no row named.",
+		Labels: []telemetry.Label{{Name: "kind", Values: collected}},
+	}
 )
 
 // The stages that judge rows, by which verdicts are counted.
@@ -99,11 +103,11 @@ func (v verdicts) take(o *judge.Outcome) {
 
 // Metrics count what the inventory does.
 type Metrics struct {
-	feeds, intakeFeeds, rows, verdicts, signals, decided *prometheus.CounterVec
-	intakeBytes, swept                                   prometheus.Counter
-	stages                                               *prometheus.HistogramVec
-	feedSeconds                                          prometheus.Observer
-	openHolds, openFeeds                                 prometheus.Gauge
+	feeds, intakeFeeds, rows, verdicts, signals, decided, collected *prometheus.CounterVec
+	intakeBytes, swept                                              prometheus.Counter
+	stages                                                          *prometheus.HistogramVec
+	feedSeconds                                                     prometheus.Observer
+	openHolds, openFeeds                                            prometheus.Gauge
 }
 
 // NewMetrics registers the inventory's metrics.
@@ -112,6 +116,7 @@ func NewMetrics(m *telemetry.Metrics) *Metrics {
 		feeds: m.Counter(feedsTotal), intakeFeeds: m.Counter(intakeFeedsTotal), rows: m.Counter(rowsTotal),
 		verdicts: m.Counter(verdictsTotal),
 		signals:  m.Counter(signalsTotal), decided: m.Counter(holdsDecidedTotal),
+		collected:   m.Counter(collectedTotal),
 		intakeBytes: m.Counter(intakeBytesTotal).WithLabelValues(), swept: m.Counter(sweptTotal).WithLabelValues(),
 		stages: m.Histogram(stageSeconds), feedSeconds: m.Histogram(feedSeconds).WithLabelValues(),
 		openHolds: m.Gauge(openHolds).WithLabelValues(), openFeeds: m.Gauge(openFeeds).WithLabelValues(),

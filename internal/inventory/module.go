@@ -81,6 +81,7 @@ func (s *Service) Run(ctx context.Context, id tenant.ID) {
 		return s.store.refreshMedians(ctx, "", s.now())
 	})
 	s.loop(ctx, &wg, "expire", 10*time.Minute, s.expire)
+	s.loop(ctx, &wg, "collect", 6*time.Hour, s.collect)
 	s.loop(ctx, &wg, "gauges", 15*time.Second, func(ctx context.Context) error { return s.measure(ctx, id) })
 	wg.Wait()
 }

@@ -89,6 +89,15 @@ func (s *store) merchant(ctx context.Context, id string) (Merchant, error) {
 	return found[0], nil
 }
 
+// HasMerchant says whether the tenant of ctx has a merchant.
+func (s *Service) HasMerchant(ctx context.Context, id string) (bool, error) {
+	_, err := s.store.merchant(ctx, id)
+	if errors.Is(err, ErrMerchantUnknown) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // merchants lists merchants by id after one, or the one that only names.
 func (s *store) merchants(ctx context.Context, only, after string, limit int) ([]Merchant, error) {
 	pool, err := s.pool(ctx)

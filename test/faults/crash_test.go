@@ -16,28 +16,62 @@ import (
 	"testing"
 	"time"
 
-	inventoryv1 "github.com/bodega-hq/bodega/gen/bodega/inventory/v1"
+	"github.com/jackc/pgx/v5"
 )
 
 // background are writes that come from time to time, on no feed's way: the
 // loops that expire what is over, and what the identity notes of its tokens.
 var background = regexp.MustCompile(`^commit (delete (object_expiry|signal)|(insert|update|delete) (bodega_identity|users|sessions|tokens|sign_in_attempts))$`)
 
-// undisturbed runs a feed once without a fault, and lists its durable writes.
-func undisturbed(t *testing.T, f sent) (writes []point, took time.Duration, left *outcome) {
+// work is what the server is killed over: something that a client asks for,
+// and asks for again where it got no answer.
+type work struct {
+	// from is a text in the name of its first durable write.
+	from string
+	// ready makes the data folder of a server that can be asked for it.
+	ready func(*testing.T) string
+	// ask asks once, and returns the unit of work that the answer names, if any.
+	ask func(context.Context, *server) (unit string, err error)
+}
+
+// sending is a sender's work.
+func sending(f sent) *work {
+	return &work{"/raw/", fresh, func(ctx context.Context, s *server) (string, error) {
+		return s.put(ctx, f, strings.NewReader(f.Body))
+	}}
+}
+
+func (s *server) mustAsk(w *work) (unit string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	unit, err := w.ask(ctx, s)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return unit
+}
+
+// undisturbed does a work once without a fault, and lists its durable writes.
+func undisturbed(t *testing.T, w *work) (writes []point, took time.Duration, left *outcome) {
 	t.Helper()
-	dir := fresh(t)
+	dir := w.ready(t)
 	log := filepath.Join(filepath.Dir(dir), "writes")
-	s := start(t, dir, "BODEGA_CRASH_FROM=/raw/", "BODEGA_CRASH_LOG="+log)
+	s := start(t, dir, "BODEGA_CRASH_FROM="+w.from, "BODEGA_CRASH_LOG="+log)
 	began := time.Now()
-	s.ends(s.mustPut(f))
+	s.mustAsk(w)
+	s.settled()
 	took = time.Since(began)
 	left = s.outcome()
 	s.stop()
-	for _, w := range passed(t, log) {
-		if w.side == "after" && !background.MatchString(w.kind) {
-			writes = append(writes, w)
+	for _, p := range passed(t, log) {
+		if p.side == "after" && !background.MatchString(p.kind) {
+			writes = append(writes, p)
 		}
+	}
+	t.Logf("%d durable writes in %s:", len(writes), took.Round(time.Millisecond))
+	for i, p := range writes {
+		t.Logf("%3d %s", i+1, p.kind)
 	}
 	return writes, took, left
 }
@@ -71,7 +105,17 @@ func passed(t *testing.T, log string) []point {
 	return points
 }
 
-var unique = regexp.MustCompile(`/f[0-9a-v]{26}|/\d{9}-\w+|-[A-Z2-7]{10}\b`)
+// made counts the writes of a kind that a server began.
+func made(points []point, kind string) (n int) {
+	for _, p := range points {
+		if p.side == "before" && p.kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+var unique = regexp.MustCompile(`/f[0-9a-v]{26}|/\d{6}(?:\d{3})?-\w+|-[A-Z2-7]{10}\b`)
 
 // pattern matches the names of a write's kind.
 func (p point) pattern() string {
@@ -85,77 +129,88 @@ func (p point) pattern() string {
 	return b.String()
 }
 
-// recovers starts a killed server again and brings the feed to its end, as its
-// sender would: by sending it again, which is the same feed where it was stored.
-func recovers(t *testing.T, dir, acknowledged string) *server {
+// recovers starts a killed server again and brings the work to its end, as its
+// client would: by asking again, which is the same unit where it was stored.
+func recovers(t *testing.T, dir string, w *work, acknowledged string) *server {
 	t.Helper()
 	s := start(t, dir)
-	id := s.mustPut(full())
-	if acknowledged != "" && id != acknowledged {
-		t.Errorf("feed %s was acknowledged and is lost: sent again, it is %s", acknowledged, id)
+	unit := s.mustAsk(w)
+	if acknowledged != "" && unit != "" && unit != acknowledged {
+		t.Errorf("unit %s was acknowledged and is lost: asked for again, it is %s", acknowledged, unit)
 	}
-	s.ends(id)
 	return s
 }
 
-// meanwhile sends the feed to a server that is about to die. The channel is
-// closed when the feed has ended all the same; id is there once either came.
-func meanwhile(s *server) (id func() string, done <-chan struct{}) {
-	ended, sent := make(chan struct{}), make(chan string, 1)
+// meanwhile asks a server that is about to die. The channel is closed when all
+// has come to its end all the same; unit is there once either came.
+func meanwhile(s *server, w *work) (unit func() string, done <-chan struct{}) {
+	ended, answered := make(chan struct{}), make(chan string, 1)
+	database := s.databaseAddress()
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
-		f := full()
-		acknowledged, err := s.put(ctx, f, strings.NewReader(f.Body))
-		sent <- acknowledged
+		acknowledged, err := w.ask(ctx, s)
+		answered <- acknowledged
 		if err != nil {
 			return // the server died first
 		}
-		if f, err := s.watch(acknowledged); err == nil && f.GetStatus() >= inventoryv1.FeedStatus_FEED_STATUS_DONE {
+		db, err := pgx.Connect(ctx, database)
+		if err != nil {
+			return
+		}
+		defer func() { _ = db.Close(ctx) }()
+		if settle(ctx, db) == nil {
 			close(ended)
 		}
 	}()
-	return func() string { return <-sent }, ended
+	return func() string { return <-answered }, ended
 }
 
 // TestKilledAtEveryDurableWrite kills the server before and after each object
-// that it makes durable and each transaction that it commits on a feed's way,
+// that it makes durable and each transaction that it commits on a work's way,
 // and starts it again. What that leaves is what no fault would have left.
 func TestKilledAtEveryDurableWrite(t *testing.T) {
-	writes, took, want := undisturbed(t, full())
-	t.Logf("the feed makes %d durable writes in %s:", len(writes), took.Round(time.Millisecond))
-	for i, w := range writes {
-		t.Logf("%3d %s", i+1, w.kind)
+	for name, w := range works() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killedAtEachWrite(t, w)
+		})
 	}
+}
+
+func killedAtEachWrite(t *testing.T, w *work) {
+	writes, _, want := undisturbed(t, w)
 	var mu sync.Mutex
 	died, ran := map[string]bool{}, 0
 	t.Run("at", func(t *testing.T) {
 		nth := map[string]int{}
-		for n, w := range writes {
-			nth[w.kind]++
+		for n, p := range writes {
+			nth[p.kind]++
 			for _, side := range []string{"before", "after"} {
-				at := fmt.Sprintf("%s:%d:%s", side, nth[w.kind], w.pattern())
+				count := nth[p.kind]
+				at := fmt.Sprintf("%s:%d:%s", side, count, p.pattern())
 				t.Run(fmt.Sprintf("%s:%d", side, n+1), func(t *testing.T) {
 					t.Parallel()
-					dir := fresh(t)
+					dir := w.ready(t)
 					log := filepath.Join(filepath.Dir(dir), "writes")
-					s := start(t, dir, "BODEGA_CRASH_FROM=/raw/", "BODEGA_CRASH_LOG="+log, "BODEGA_CRASH_AT="+at)
-					id, done := meanwhile(s)
-					if !s.killed(done) {
+					s := start(t, dir, "BODEGA_CRASH_FROM="+w.from, "BODEGA_CRASH_LOG="+log, "BODEGA_CRASH_AT="+at)
+					unit, done := meanwhile(s, w)
+					// The last write is seen in the database before the server has died of it.
+					if !s.killed(done) && (made(passed(t, log), p.kind) < count || !s.killed(nil)) {
 						// Only what the background did instead is not met.
-						t.Logf("the feed ended without its write %d, %s", n+1, w.kind)
+						t.Logf("all ended without the write %d, %s", n+1, p.kind)
 						s.kill()
 					} else {
 						points := passed(t, log)
 						last := points[len(points)-1]
-						if last.side != side || last.kind != w.kind {
-							t.Errorf("the server was killed %s %s, not %s %s", last.side, last.kind, side, w.kind)
+						if last.side != side || last.kind != p.kind {
+							t.Errorf("the server was killed %s %s, not %s %s", last.side, last.kind, side, p.kind)
 						}
 						mu.Lock()
-						died[side+" "+w.kind] = true
+						died[side+" "+p.kind] = true
 						mu.Unlock()
 					}
-					again := recovers(t, dir, id())
+					again := recovers(t, dir, w, unit())
 					again.equals(again.outcome(), want)
 					mu.Lock()
 					defer mu.Unlock()
@@ -167,10 +222,10 @@ func TestKilledAtEveryDurableWrite(t *testing.T) {
 	if ran < 2*len(writes) {
 		return // a part of them was asked for, or failed
 	}
-	for _, w := range writes {
+	for _, p := range writes {
 		for _, side := range []string{"before ", "after "} {
-			if !died[side+w.kind] {
-				t.Errorf("the server was never killed %s%s", side, w.kind)
+			if !died[side+p.kind] {
+				t.Errorf("the server was never killed %s%s", side, p.kind)
 			}
 		}
 	}
@@ -184,7 +239,8 @@ const moments = 20
 // also between and within writes that are Temporal's, and once more while it
 // recovers.
 func TestKilledAtSeededMoments(t *testing.T) {
-	_, took, want := undisturbed(t, full())
+	w := sending(full())
+	_, took, want := undisturbed(t, w)
 	const seed = 2
 	random := rand.New(rand.NewPCG(seed, seed))
 	for n := range moments {
@@ -195,13 +251,13 @@ func TestKilledAtSeededMoments(t *testing.T) {
 			dir := fresh(t)
 			s := start(t, dir)
 			moment := time.After(first)
-			id, _ := meanwhile(s)
+			unit, _ := meanwhile(s, w)
 			<-moment
 			s.kill()
 			recovering := launch(t, dir)
 			<-time.After(second)
 			recovering.kill()
-			again := recovers(t, dir, id())
+			again := recovers(t, dir, w, unit())
 			again.equals(again.outcome(), want)
 		})
 	}

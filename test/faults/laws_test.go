@@ -22,9 +22,8 @@ import (
 	inventoryv1 "github.com/bodega-hq/bodega/gen/bodega/inventory/v1"
 )
 
-// outcome is everything that feeds leave behind which does not depend on when
-// and how often the server was killed over them. Feeds are named by their
-// idempotency keys, since each run gives them other ids.
+// outcome is everything that units of work leave behind which does not depend
+// on when and how often the server was killed over them.
 type outcome struct {
 	Feeds  []string
 	Ledger []string
@@ -35,8 +34,17 @@ type outcome struct {
 	Stores []string
 	Menus  []string
 	// Medians are those of prices over stores.
-	Medians []string
+	Medians  []string
+	Products []string
+	Signals  []string
+	Counts   []string
 }
+
+// named gives units of work names, since each run gives them other ids: those
+// of idempotency that feeds were sent with, and what the others are about.
+const named = `
+CREATE TEMPORARY VIEW unit AS
+SELECT *, coalesce(idempotency_key, concat_ws(' ', cause, store_id, detail->>'note')) AS name FROM feed`
 
 // outcomes reads each of them as lines of JSON. What a state says of its feed
 // is left out there and compared by the columns beside it.
@@ -45,37 +53,47 @@ var outcomes = []struct {
 	sql  string
 }{
 	{func(o *outcome) *[]string { return &o.Feeds }, `
-SELECT json_build_array(idempotency_key, status, error, truncated, rows_read, applied, unchanged, stale, held, rejected, duplicates, removed, removals_held)
-FROM feed ORDER BY idempotency_key`},
+SELECT json_build_array(name, cause, status, error, truncated, rows_read, applied, unchanged, stale, held, rejected, duplicates, removed, removals_held)
+FROM unit ORDER BY name`},
 	{func(o *outcome) *[]string { return &o.Ledger }, `
-SELECT json_build_array(idempotency_key, c.store_id, chunk, rows, c.applied, c.unchanged, c.stale, c.held, c.rejected, c.removed)
-FROM feed_chunk c JOIN feed USING (feed_id) ORDER BY idempotency_key, c.store_id, chunk`},
+SELECT json_build_array(name, c.store_id, chunk, rows, c.applied, c.unchanged, c.stale, c.held, c.rejected, c.removed)
+FROM feed_chunk c JOIN unit USING (feed_id) ORDER BY name, c.store_id, chunk`},
 	{func(o *outcome) *[]string { return &o.Outbox }, `
-SELECT json_build_array(idempotency_key, o.store_id, chunk, o.cause, changes)
-FROM inventory_outbox o JOIN feed USING (feed_id) ORDER BY idempotency_key, o.store_id, chunk`},
+SELECT json_build_array(name, o.store_id, chunk, o.cause, changes)
+FROM inventory_outbox o JOIN unit USING (feed_id) ORDER BY name, o.store_id, chunk`},
 	{func(o *outcome) *[]string { return &o.Items }, `
-SELECT json_build_array(i.store_id, item_id, state - 'feed' #- '{hold,feed}' #- '{hold,opened}', encode(kept, 'hex'), i.source_time, change.idempotency_key, change_chunk, source.idempotency_key)
-FROM item i JOIN feed change ON change.feed_id = change_feed LEFT JOIN feed source ON source.feed_id = state->>'feed' ORDER BY i.store_id, item_id`},
+SELECT json_build_array(i.store_id, item_id, state - 'feed' #- '{hold,feed}' #- '{hold,opened}', encode(kept, 'hex'), i.source_time, change.name, change_chunk, source.name)
+FROM item i JOIN unit change ON change.feed_id = change_feed LEFT JOIN unit source ON source.feed_id = state->>'feed' ORDER BY i.store_id, item_id`},
 	{func(o *outcome) *[]string { return &o.Holds }, `
-SELECT json_build_array(h.store_id, item_id, guard, before_minor, after_minor, median_minor, idempotency_key, row, removals, state)
-FROM hold h JOIN feed USING (feed_id) ORDER BY h.store_id, item_id, idempotency_key`},
+SELECT json_build_array(h.store_id, item_id, guard, before_minor, after_minor, median_minor, held.name, row, removals, state, decided_by, decided.name)
+FROM hold h JOIN unit held USING (feed_id) LEFT JOIN unit decided ON decided.feed_id = decided_feed ORDER BY h.store_id, item_id, held.name`},
 	{func(o *outcome) *[]string { return &o.Fences }, `
 SELECT json_build_array(store_id, feed_id, token, writes, writes - published) FROM store_fence ORDER BY store_id`},
 	{func(o *outcome) *[]string { return &o.Stores }, `
-SELECT json_build_array(s.store_id, watermark, idempotency_key, full_interval_ms, items, shown, hidden)
-FROM store s LEFT JOIN feed ON feed_id = watermark_feed ORDER BY s.store_id`},
+SELECT json_build_array(s.store_id, watermark, name, full_interval_ms, items, shown, hidden, inflation_basis_points, round_to_minor)
+FROM (SELECT store_id, watermark, watermark_feed AS feed_id, full_interval_ms, items, shown, hidden, inflation_basis_points, round_to_minor FROM store) s
+LEFT JOIN unit USING (feed_id) ORDER BY s.store_id`},
 	{func(o *outcome) *[]string { return &o.Medians }, `
 SELECT json_build_array(item_id, price_minor, per, stores) FROM item_median ORDER BY item_id`},
+	{func(o *outcome) *[]string { return &o.Products }, `
+SELECT json_build_array(gtin, name, brand, category, unit, size, version) FROM product ORDER BY gtin`},
+	{func(o *outcome) *[]string { return &o.Signals }, `
+SELECT json_build_array(store_id, item_id, signal_id, found, at) FROM signal ORDER BY store_id, item_id, signal_id`},
+	{func(o *outcome) *[]string { return &o.Counts }, `
+SELECT json_build_array(store_id, level, key, found, not_found, at, last_found, last_at) FROM signal_count ORDER BY store_id, level, key`},
 }
 
-// outcome reads what a server holds once its feeds have ended, and checks what
+// outcome reads what a server holds once its work has ended, and checks what
 // has to hold by itself.
 func (s *server) outcome() *outcome {
 	s.t.Helper()
+	s.settled()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	db := s.database()
-	s.settled(ctx, db)
+	if _, err := db.Exec(ctx, named); err != nil {
+		s.t.Fatal(err)
+	}
 	out := &outcome{}
 	for _, o := range outcomes {
 		*o.into(out) = s.lines(ctx, db, o.sql)
@@ -84,6 +102,11 @@ func (s *server) outcome() *outcome {
 		out.Menus = append(out.Menus, s.menu(ctx, store)...)
 	}
 	s.chunksMatch(ctx, db)
+	if amiss := s.lines(ctx, db, `
+SELECT json_build_array(name, status, error) FROM unit
+WHERE status <> 'done' OR rows_read <> applied + unchanged + stale + held + rejected + duplicates`); len(amiss) > 0 {
+		s.t.Errorf("units of work did not end well: %v", amiss)
+	}
 	if left := s.lines(ctx, db, `SELECT json_build_array(load, item_id) FROM item_staging`); len(left) > 0 {
 		s.t.Errorf("staged rows are left: %v", left)
 	}
@@ -103,24 +126,35 @@ func (s *server) lines(ctx context.Context, db *pgx.Conn, sql string) []string {
 	return found
 }
 
-// settled waits until what follows on a feed's end is there: menus that have
-// every write, and medians of the prices as they are.
-func (s *server) settled(ctx context.Context, db *pgx.Conn) {
+// settled waits until all work has come to its end.
+func (s *server) settled() {
 	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	if err := settle(ctx, s.database()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settle waits until no unit of work is open and what follows on one's end is
+// there: menus that have every write, and medians that are newer and those of
+// the prices as they are.
+func settle(ctx context.Context, db *pgx.Conn) error {
+	var open, behind, medians int
 	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
-		var behind int
 		if err := db.QueryRow(ctx, `
 WITH medians AS (
   SELECT item_id, percentile_disc(0.5) WITHIN GROUP (ORDER BY (state->'price'->>'minor')::int8) AS price_minor, count(*)::int4 AS stores
   FROM item WHERE state->'price' IS NOT NULL AND coalesce(state->>'hidden', '') <> 'delisted' GROUP BY item_id
 )
-SELECT (SELECT count(*) FROM store_fence WHERE writes > published)
-  + (SELECT count(*) FROM medians FULL JOIN item_median m USING (item_id, price_minor, stores)
-     WHERE medians.item_id IS NULL OR m.item_id IS NULL)`).Scan(&behind); err != nil {
-			s.t.Fatalf("wait for %d menus and medians: %v", behind, err)
+SELECT (SELECT count(*) FROM feed WHERE status IN ('queued', 'running')), (SELECT count(*) FROM store_fence WHERE writes > published),
+  (SELECT count(*) FROM medians FULL JOIN item_median m USING (item_id, price_minor, stores)
+   WHERE medians.item_id IS NULL OR m.item_id IS NULL) +
+  (SELECT count(*) FROM store JOIN merchant USING (merchant_id) WHERE menu_at > coalesce(medians_at, 'epoch'))`).Scan(&open, &behind, &medians); err != nil {
+			return fmt.Errorf("wait for %d units, %d menus and %d medians: %w", open, behind, medians, err)
 		}
-		if behind == 0 {
-			return
+		if open+behind+medians == 0 {
+			return nil
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,17 +23,41 @@ var morning = time.Now().UTC().Add(-2 * time.Hour).Truncate(time.Second)
 
 var stores = []string{"1", "2"}
 
-// template is the data folder of a stopped server whose two stores have a
-// menu of 100 items each: what every test starts from, in a copy of its own.
-var template struct {
+// template is the data folder of a stopped server, which tests start from in
+// copies of their own.
+type template struct {
 	once sync.Once
 	dir  string
 }
 
+func (tp *template) copy(t *testing.T, name string, fill func(dir string)) string {
+	t.Helper()
+	tp.once.Do(func() {
+		dir := filepath.Join(scratch, name, "data")
+		fill(dir)
+		tp.dir = dir
+	})
+	if tp.dir == "" {
+		t.Fatal("the data folder that tests start from could not be made")
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	copyFolder(t, tp.dir, dir)
+	return dir
+}
+
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", "--reflink=auto", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("copy %s: %v\n%s", from, err, out)
+	}
+}
+
+var freshTemplate, waitingTemplate template
+
+// fresh is a marketplace whose two stores have a menu of 100 items each.
 func fresh(t *testing.T) string {
 	t.Helper()
-	template.once.Do(func() {
-		dir := filepath.Join(scratch, "template", "data")
+	return freshTemplate.copy(t, "fresh", func(dir string) {
 		s := start(t, dir)
 		s.run("merchant", "create", "--id", "corner", "--name", "Corner & Co.", "--currency", "USD")
 		for _, id := range stores {
@@ -49,18 +74,52 @@ func fresh(t *testing.T) string {
 		}
 		s.token = token.Secret
 		s.ends(s.mustPut(sent{Kind: "full", Key: "base", At: morning, Body: base()}))
+		s.mustAsk(loading("before"))
+		s.mustAsk(reporting("before", true))
+		s.settled()
+		// A feed's end brings the medians up to date, which a loop would else do later.
+		s.ends(s.mustPut(sent{Kind: "full", Key: "again", At: morning.Add(time.Minute), Body: base()}))
+		s.outcome()
 		s.stop()
-		template.dir = dir
 	})
-	if template.dir == "" {
-		t.Fatal("the data folder that tests start from could not be made")
-	}
-	dir := filepath.Join(t.TempDir(), "data")
-	if out, err := exec.Command("cp", "-a", "--reflink=auto", template.dir, dir).CombinedOutput(); err != nil {
-		t.Fatalf("copy the template: %v\n%s", err, out)
-	}
-	return dir
 }
+
+// waiting is the same marketplace where two prices of store 1 and removals of
+// store 2 wait for a person, and where items have a GTIN.
+func waiting(t *testing.T) string {
+	t.Helper()
+	return waitingTemplate.copy(t, "waiting", func(dir string) {
+		if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		copyFolder(t, fresh(t), dir)
+		s := start(t, dir)
+		coded := strings.TrimSuffix(header, "\n") + ",gtin\n"
+		for i := range 3 {
+			coded += fmt.Sprintf("1,%05d,Item %d,%d.50,Shelf %d,%s\n", i, i, 2+i, i, gtins[i])
+		}
+		s.ends(s.mustPut(sent{Store: "1", Kind: "delta", Key: "coded", At: morning.Add(10 * time.Minute), Body: coded}))
+		var mistaken, cut strings.Builder
+		mistaken.WriteString(header)
+		line(&mistaken, "1", 3, "550.00")
+		line(&mistaken, "1", 4, "650.00")
+		s.ends(s.mustPut(sent{Store: "1", Kind: "delta", Key: "mistaken", At: morning.Add(20 * time.Minute), Body: mistaken.String()}))
+		z := gzip.NewWriter(&cut)
+		var rows strings.Builder
+		rows.WriteString(header)
+		for i := range 50 {
+			line(&rows, "2", i, fmt.Sprintf("%d.50", 2+i%7))
+		}
+		_, _ = z.Write([]byte(rows.String()))
+		_ = z.Close()
+		s.ends(s.mustPut(sent{Store: "2", Kind: "full", Key: "cut off", At: morning.Add(30 * time.Minute), Body: cut.String()[:cut.Len()-8]}))
+		s.outcome()
+		s.stop()
+	})
+}
+
+// gtins are those of the first items of store 1.
+var gtins = []string{"4006381333931", "4006381333948", "4006381333955"}
 
 const header = "store_id,item_id,name,price,category\n"
 

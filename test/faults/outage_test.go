@@ -70,7 +70,7 @@ func watched(t *testing.T, dir string) (*server, string) {
 // PostgreSQL goes away in the middle of a feed, in each way that it can be
 // told to; the server starts it again, and the feed goes on.
 func TestDatabaseGoesAwayInMidFeed(t *testing.T) {
-	_, _, want := undisturbed(t, long())
+	_, _, want := undisturbed(t, sending(long()))
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "immediate": syscall.SIGQUIT, "fast": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) {
 			s, log := watched(t, fresh(t))
@@ -134,7 +134,7 @@ func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT RUN: a disk of its own that can be filled needs root to mount it")
 	}
-	_, _, want := undisturbed(t, long())
+	_, _, want := undisturbed(t, sending(long()))
 	disk := t.TempDir()
 	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=256m,mode=0755"); err != nil {
 		t.Skipf("NOT RUN: mount a disk that can be filled: %v", err)
@@ -242,7 +242,7 @@ func TestTwoFilesAtOnceForOneStore(t *testing.T) {
 // A server that is told to stop ends what it is answering, hands over the feed
 // that it is working on, and exits with 0.
 func TestDrain(t *testing.T) {
-	_, _, want := undisturbed(t, long())
+	_, _, want := undisturbed(t, sending(long()))
 	dir := fresh(t)
 	s, log := watched(t, dir)
 	body, half, goOn := halfway(base())

@@ -296,6 +296,10 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
+func (s *server) merchants() inventoryv1connect.MerchantServiceClient {
+	return inventoryv1connect.NewMerchantServiceClient(&http.Client{Transport: bearer{s.token}}, s.address)
+}
+
 func (s *server) feeds() inventoryv1connect.FeedServiceClient {
 	return inventoryv1connect.NewFeedServiceClient(&http.Client{Transport: bearer{s.token}}, s.address)
 }
@@ -358,14 +362,19 @@ func (s *server) mustPut(f sent) string {
 	return id
 }
 
-// database connects to the server's PostgreSQL, as the prod tenant.
-func (s *server) database() *pgx.Conn {
+// databaseAddress is that of the server's PostgreSQL, as the prod tenant.
+func (s *server) databaseAddress() string {
 	s.t.Helper()
 	_, socket := s.postmaster()
 	address := url.URL{Scheme: "postgres", User: url.User(embedded.Role), Path: "/bodega", RawQuery: url.Values{
 		"host": {socket}, "search_path": {"prod_inventory"},
 	}.Encode()}
-	conn, err := pgx.Connect(context.Background(), address.String())
+	return address.String()
+}
+
+func (s *server) database() *pgx.Conn {
+	s.t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.databaseAddress())
 	if err != nil {
 		s.t.Fatalf("connect to the server's database: %v", err)
 	}

@@ -9,6 +9,8 @@ package blob
 import (
 	"context"
 	"io"
+	"iter"
+	"time"
 
 	"github.com/bodega-hq/bodega/internal/platform/fault"
 )
@@ -33,8 +35,18 @@ type Bucket interface {
 	Size(ctx context.Context, key string) (int64, error)
 	// Delete removes an object; one that is not there is no error.
 	Delete(ctx context.Context, key string) error
+	// List walks the objects whose keys lie below a folder, in no order, a page
+	// at a time. Those that come or go meanwhile may be among them or not.
+	List(ctx context.Context, folder string) iter.Seq2[Object, error]
 	// Check says whether the bucket takes writes, for readiness.
 	Check(ctx context.Context) error
+}
+
+// Object is an object as it is listed.
+type Object struct {
+	Key string
+	// Written is when its last byte was stored.
+	Written time.Time
 }
 
 // ReadAll returns a whole object.

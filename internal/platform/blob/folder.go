@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,6 +152,37 @@ func (f *Folder) Delete(_ context.Context, key string) error {
 	}
 	write.After()
 	return nil
+}
+
+// List implements Bucket.
+func (f *Folder) List(ctx context.Context, folder string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		top, err := f.path(folder)
+		if err != nil {
+			yield(Object{}, err)
+			return
+		}
+		err = filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+			var stat fs.FileInfo
+			if err == nil && !entry.IsDir() {
+				stat, err = entry.Info()
+			}
+			if err = errors.Join(err, ctx.Err()); absent(err) {
+				return nil // it went away meanwhile
+			}
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			key, err := filepath.Rel(f.root, path)
+			if err == nil && !yield(Object{Key: filepath.ToSlash(key), Written: stat.ModTime()}, nil) {
+				err = fs.SkipAll
+			}
+			return err
+		})
+		if err != nil {
+			yield(Object{}, fmt.Errorf("list objects below %s: %w", folder, err))
+		}
+	}
 }
 
 // Check implements Bucket by writing and removing a file.

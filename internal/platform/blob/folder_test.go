@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +62,53 @@ func files(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return found
+}
+
+func TestList(t *testing.T) {
+	dir := t.TempDir()
+	b := openFolder(t, dir)
+	want := map[string]bool{"prod/raw/a/f1": true, "prod/raw/a-b/f2": true, "prod/raw/f3": true}
+	for key := range want {
+		put(t, b, key, "x")
+	}
+	put(t, b, "prod2/raw/f4", "x")
+	put(t, b, "prod/rawer", "x")
+	written := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(filepath.Join(dir, "prod", "raw", "f3"), written, written); err != nil {
+		t.Fatal(err)
+	}
+	for o, err := range b.List(t.Context(), "prod/raw") {
+		if err != nil || !want[o.Key] {
+			t.Errorf("%q is listed, %v", o.Key, err)
+		}
+		if o.Key == "prod/raw/f3" && !o.Written.Equal(written) {
+			t.Errorf("it was written %s, not %s", written, o.Written)
+		}
+		delete(want, o.Key)
+	}
+	if len(want) > 0 {
+		t.Errorf("not listed: %v", want)
+	}
+	next, giveUp := iter.Pull2(b.List(t.Context(), "prod"))
+	if _, err, ok := next(); err != nil || !ok {
+		t.Errorf("the first of a walk that is given up: %v, %t", err, ok)
+	}
+	giveUp()
+	for o, err := range b.List(t.Context(), "nothing/here") {
+		t.Errorf("in an absent folder %q is listed, %v", o.Key, err)
+	}
+	for _, err := range b.List(t.Context(), "..") {
+		if err == nil {
+			t.Error("a folder outside of the bucket is listed")
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range b.List(ended, "prod") {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a walk that was ended says %v", err)
+		}
+	}
 }
 
 func TestObjects(t *testing.T) {

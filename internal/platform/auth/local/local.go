@@ -63,7 +63,11 @@ func Open() (*Store, error) {
 
 // OpenDir is Open for a folder that the caller names.
 func OpenDir(dir string) (*Store, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("folder for local credentials: %w: set XDG_RUNTIME_DIR to a folder that is this user's own", err)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("folder for local credentials: %w", err)
 	}
 	// Lstat: a link to somebody's folder is not a folder of our own.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/url"
 
 	gocloud "gocloud.dev/blob"
@@ -77,6 +78,24 @@ func (b *bucket) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete object %s: %w", key, err)
 	}
 	return nil
+}
+
+func (b *bucket) List(ctx context.Context, folder string) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) {
+		for found := b.b.List(&gocloud.ListOptions{Prefix: folder + "/"}); ; {
+			o, err := found.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(blob.Object{}, fmt.Errorf("list objects below %s: %w", folder, err))
+				return
+			}
+			if !yield(blob.Object{Key: o.Key, Written: o.ModTime}, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (b *bucket) Check(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,7 +49,8 @@ func Start(dir string, namespaces []string, logger *slog.Logger) (*Server, error
 		return nil, err
 	}
 	services := append([]string{string(primitives.InternalFrontendService)}, temporal.DefaultServices...)
-	ports, err := freePorts(2 * len(services))
+	host := ownLoopback()
+	ports, err := freePorts(host, 2*len(services))
 	if err != nil {
 		return nil, err
 	}
@@ -79,15 +81,15 @@ func Start(dir string, namespaces []string, logger *slog.Logger) (*Server, error
 		}},
 		Services: map[string]config.Service{},
 	}
-	cfg.Global.Membership = config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: loopback}
+	cfg.Global.Membership = config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: host}
 	cfg.Global.TLS = keys.serverConfig()
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	var frontend string
 	for i, name := range services {
 		cfg.Services[name] = config.Service{RPC: config.RPC{
-			GRPCPort: ports[2*i], MembershipPort: ports[2*i+1], BindOnIP: loopback,
+			GRPCPort: ports[2*i], MembershipPort: ports[2*i+1], BindOnIP: host,
 		}}
-		address := fmt.Sprintf("%s:%d", loopback, ports[2*i])
+		address := fmt.Sprintf("%s:%d", host, ports[2*i])
 		// One process needs no gossip to find itself; without it a start
 		// does not wait for the ghosts of an earlier run to leave the ring.
 		hosts[primitives.ServiceName(name)] = static.Hosts{All: []string{address}, Self: address}
@@ -171,12 +173,26 @@ func setUp(store *config.SQL, namespaces []string) error {
 	return nil
 }
 
-// freePorts reserves n ports by listening on all of them at once, so that
+// ownLoopback is one of the sixteen million loopback addresses that Linux
+// answers on. The server takes ports by number, so that each is free for a
+// moment between being found and being taken: on an address of its own no other
+// program takes one meanwhile.
+func ownLoopback() string {
+	host := net.IPv4(127, byte(1+rand.N(254)), byte(rand.N(256)), byte(1+rand.N(254))).String()
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		return loopback // other systems answer on this one alone
+	}
+	_ = l.Close()
+	return host
+}
+
+// freePorts finds n free ports by listening on all of them at once, so that
 // none is given twice.
-func freePorts(n int) ([]int, error) {
+func freePorts(host string, n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
-		l, err := net.Listen("tcp", loopback+":0")
+		l, err := net.Listen("tcp", host+":0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}

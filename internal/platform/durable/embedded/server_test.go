@@ -3,7 +3,10 @@ package embedded_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,7 +72,12 @@ func TestServerKeepsWorkflowsAndKeepsOthersOut(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	before := server.Address()
 	server, c = start()
+	if host, _, _ := net.SplitHostPort(server.Address()); !net.ParseIP(host).IsLoopback() ||
+		runtime.GOOS == "linux" && strings.HasPrefix(before, host+":") {
+		t.Errorf("the server listens at %s, and before at %s: want loopback addresses of their own", server.Address(), before)
+	}
 	defer func() {
 		c.Close()
 		if err := server.Stop(ctx); err != nil {
