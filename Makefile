@@ -94,7 +94,7 @@ test-faults: postgres console ## Kill the server at every durable write and at s
 	$(call say,build the server with crash points)
 	mkdir -p bin/faults
 	go build -tags faults -o bin/faults/ ./cmd/bodega
-	$(call say,kill the server before and after each of its durable writes and at seeded moments; take database and disk away: about ten minutes)
+	$(call say,kill the server before and after each of its durable writes and at seeded moments; take database and disk away: about a quarter of an hour)
 	BODEGA_BIN=$(CURDIR)/bin/faults/bodega go test -tags faults -timeout 30m -count 1 -parallel 6 ./test/faults
 	$(call say,record the histories of feeds in a real Temporal server)
 	go test -tags faults -timeout 30m -count 1 -run TestHistories ./cmd/bodega

@@ -45,6 +45,7 @@ func (c *ServeCmd) Run(ctx context.Context, t *term.Terminal, parts *Parts) (err
 	if err != nil {
 		return err
 	}
+	telemetry.RelaxGC()
 	// The address is taken first: one that is in use should not cost a start
 	// and a stop of everything else. Who calls early waits.
 	ln, err := listen(c.Server.Listen)
