@@ -2,6 +2,9 @@ module github.com/bodega-hq/bodega
 
 go 1.26.8
 
+// Packages of npm bring Go files of their own.
+ignore ./console/node_modules
+
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.1
 	connectrpc.com/connect v1.21.1
