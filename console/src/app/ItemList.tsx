@@ -1,3 +1,4 @@
+import { SegmentedControl } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, type ReactNode } from 'react';
@@ -6,6 +7,7 @@ import { Empty, Money, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column, type TableView } from '../ui/DataTable';
 import { formatShare, minorToDecimal, storeLabel, toDate } from '../ui/format';
 import { IconItems } from '../ui/icons';
+import { SearchField } from '../ui/SearchField';
 import { Card, State, surface } from '../ui/surface';
 import { itemWord } from '../ui/words';
 import { itemAddress } from './addresses';
@@ -92,4 +94,26 @@ export function ItemList({ filter, view, onView, search, bar }: {
       </Card>
     </>
   );
+}
+
+export function VisibilityChoice({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  return (
+    <SegmentedControl
+      size="xs"
+      aria-label="Which items"
+      value={value && value in visibilities ? value : 'all'}
+      onChange={(next) => onChange(next === 'all' ? undefined : next)}
+      data={[
+        { value: 'all', label: 'All' },
+        { value: 'shown', label: 'Shown' },
+        { value: 'hidden', label: 'Hidden' },
+        { value: 'held', label: 'Held' },
+      ]}
+    />
+  );
+}
+
+/** Searches at the server. */
+export function ItemQuery({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  return <SearchField label="Search items" placeholder="Name, brand, item id or barcode" value={value ?? ''} onChange={(query) => onChange(query || undefined)} />;
 }

@@ -2,14 +2,13 @@ import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
-import { ItemList, visibilities } from '../app/ItemList';
+import { ItemList, ItemQuery, VisibilityChoice, visibilities } from '../app/ItemList';
 import { storesQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
 import { Visibility } from '../gen/bodega/inventory/v1/item_pb';
 import { ProblemNotice, When } from '../ui/atoms';
 import { formatCount, formatShare } from '../ui/format';
 import { Card, Metric, Notice, PageHead, SkeletonLines, State, surface } from '../ui/surface';
-import { ItemQuery, VisibilityChoice } from './Items';
 
 // What the other tabs are made of is fetched with the tab.
 const PriceSettings = lazy(() => import('./PriceSettings').then((module) => ({ default: module.PriceSettings })));
