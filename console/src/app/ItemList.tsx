@@ -40,7 +40,7 @@ function columnsFor(filter: ItemFilter): Column<Item>[] {
     { key: 'category', title: 'Category', width: 130, grow: 2, value: (item) => item.category, phone: false },
     { key: 'store', title: 'Store', width: 120, grow: 1, value: (item) => item.storeName || item.storeId, cell: (item) => <span title={item.storeName}>{storeLabel(item.storeName || item.storeId, item.merchantName)}</span>, phone: false, optional: filter.storeId !== '' },
     { key: 'availability', title: 'Likely there', width: 96, align: 'end', value: (item) => item.availability, cell: (item) => formatShare(item.availability, 1), phone: false },
-    { key: 'updated', title: 'Updated', width: 128, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
+    { key: 'updated', title: 'Updated', width: 140, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
     { key: 'id', title: 'Item id', width: 130, value: (item) => item.itemId, cell: (item) => <code>{item.itemId}</code>, optional: true },
     { key: 'gtin', title: 'Barcode', width: 140, value: (item) => item.gtin, optional: true },
     { key: 'merchant', title: 'Merchant', width: 130, value: (item) => item.merchantName || item.merchantId, optional: true },

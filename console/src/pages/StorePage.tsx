@@ -72,11 +72,15 @@ export function StorePage() {
           <Tabs.Panel value="items"><StoreItems /></Tabs.Panel>
           <Tabs.Panel value="menu"><Suspense fallback={<Card title="As shoppers see it"><SkeletonLines lines={8} height={32} /></Card>}><StoreMenu merchantId={merchantId} storeId={storeId} /></Suspense></Tabs.Panel>
           <Tabs.Panel value="feeds"><Suspense fallback={<Card><SkeletonLines lines={8} height={20} /></Card>}><StoreFeeds /></Suspense></Tabs.Panel>
-          <Tabs.Panel value="settings"><Suspense fallback={<Card title="How prices are computed"><SkeletonLines lines={6} height={20} /></Card>}>{store && <PriceSettings key={storeId} store={store} />}</Suspense></Tabs.Panel>
+          <Tabs.Panel value="settings"><Suspense fallback={<SettingsToCome />}>{store ? <PriceSettings key={storeId} store={store} /> : <SettingsToCome />}</Suspense></Tabs.Panel>
         </Tabs>
       </div>
     </>
   );
+}
+
+function SettingsToCome() {
+  return <Card title="How prices are computed"><SkeletonLines lines={6} height={20} /></Card>;
 }
 
 function StoreItems() {
