@@ -32,6 +32,8 @@ export default defineConfig(async ({ mode }) => {
       modulePreload: { polyfill: false },
       rollupOptions: {
         output: {
+          // A chunk of a few hundred bytes costs a request and compresses badly.
+          experimentalMinChunkSize: 1500,
           // Apart, they are fetched and compiled side by side, and stay in the
           // browser's cache while only the console's own code changes.
           manualChunks(id: string) {

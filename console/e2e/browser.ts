@@ -1,8 +1,8 @@
 import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { inject } from 'vitest';
+import { chromium, type Browser, type BrowserContext, type Page, type Request } from 'playwright-core';
+import { inject, vi } from 'vitest';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -38,6 +38,9 @@ export function launch(): Promise<Browser> {
 export const desktop = { width: 1440, height: 900 };
 export const phone = { width: 390, height: 844 };
 
+// What a page has asked the API and not been answered yet.
+const asked = new WeakMap<Page, Set<Request>>();
+
 export interface Visit {
   context: BrowserContext;
   page: Page;
@@ -67,6 +70,12 @@ export async function visit(browser: Browser, options: { viewport?: typeof deskt
     Object.assign(window, { shifts: () => (sum < 0.001 ? [] : [`what was drawn moved by ${sum.toFixed(4)} (${moved.join('; ')})`]) });
   });
   page.setDefaultTimeout(30_000);
+  const open = new Set<Request>();
+  asked.set(page, open);
+  // A feed that runs is watched until it ends.
+  page.on('request', (request) => /\/bodega\.(?!.*\/Watch)/.test(request.url()) && open.add(request));
+  page.on('requestfinished', (request) => open.delete(request));
+  page.on('requestfailed', (request) => open.delete(request));
   const complaints: string[] = [];
   page.on('console', (message) => {
     // The browser logs what a test asks for: who is calling before the sign-in (401), and a network that is gone.
@@ -104,10 +113,17 @@ export async function call<T = Record<string, unknown>>(page: Page, procedure: s
 /** Waits until no grey placeholder is left and nothing is fetched any more. */
 export async function settle(page: Page): Promise<void> {
   await page.locator('main h1').first().waitFor();
-  await page.waitForFunction(() => document.querySelectorAll('.mantine-Skeleton-root[data-visible]').length === 0);
+  const frames = () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  const waits = () => (asked.get(page)?.size ?? 0) > 0;
+  do {
+    await page.waitForFunction(() => document.querySelectorAll('.mantine-Skeleton-root[data-visible]').length === 0);
+    await vi.waitUntil(() => !waits(), { timeout: 30_000 });
+    // An answer may lead to the next question.
+    await frames();
+  } while (waits());
   await page.evaluate(() => document.fonts.ready);
   await page.waitForFunction(() => document.getAnimations().every((animation) => animation.playState !== 'running'));
-  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await frames();
 }
 
 /** What has moved on the page since it was opened, without anybody having touched it. */

@@ -1,3 +1,4 @@
+import { SegmentedControl } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, type ReactNode } from 'react';
@@ -6,6 +7,7 @@ import { Empty, Money, ProblemNotice, When } from '../ui/atoms';
 import { DataTable, type Column, type TableView } from '../ui/DataTable';
 import { formatShare, minorToDecimal, storeLabel, toDate } from '../ui/format';
 import { IconItems } from '../ui/icons';
+import { SearchField } from '../ui/SearchField';
 import { Card, State, surface } from '../ui/surface';
 import { itemWord } from '../ui/words';
 import { itemAddress } from './addresses';
@@ -38,7 +40,7 @@ function columnsFor(filter: ItemFilter): Column<Item>[] {
     { key: 'category', title: 'Category', width: 130, grow: 2, value: (item) => item.category, phone: false },
     { key: 'store', title: 'Store', width: 120, grow: 1, value: (item) => item.storeName || item.storeId, cell: (item) => <span title={item.storeName}>{storeLabel(item.storeName || item.storeId, item.merchantName)}</span>, phone: false, optional: filter.storeId !== '' },
     { key: 'availability', title: 'Likely there', width: 96, align: 'end', value: (item) => item.availability, cell: (item) => formatShare(item.availability, 1), phone: false },
-    { key: 'updated', title: 'Updated', width: 128, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
+    { key: 'updated', title: 'Updated', width: 140, value: (item) => toDate(item.updatedAt)?.toISOString(), cell: (item) => <When at={item.updatedAt} />, phone: false },
     { key: 'id', title: 'Item id', width: 130, value: (item) => item.itemId, cell: (item) => <code>{item.itemId}</code>, optional: true },
     { key: 'gtin', title: 'Barcode', width: 140, value: (item) => item.gtin, optional: true },
     { key: 'merchant', title: 'Merchant', width: 130, value: (item) => item.merchantName || item.merchantId, optional: true },
@@ -92,4 +94,26 @@ export function ItemList({ filter, view, onView, search, bar }: {
       </Card>
     </>
   );
+}
+
+export function VisibilityChoice({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  return (
+    <SegmentedControl
+      size="xs"
+      aria-label="Which items"
+      value={value && value in visibilities ? value : 'all'}
+      onChange={(next) => onChange(next === 'all' ? undefined : next)}
+      data={[
+        { value: 'all', label: 'All' },
+        { value: 'shown', label: 'Shown' },
+        { value: 'hidden', label: 'Hidden' },
+        { value: 'held', label: 'Held' },
+      ]}
+    />
+  );
+}
+
+/** Searches at the server. */
+export function ItemQuery({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  return <SearchField label="Search items" placeholder="Name, brand, item id or barcode" value={value ?? ''} onChange={(query) => onChange(query || undefined)} />;
 }

@@ -24,6 +24,7 @@ export function MerchantPicker({ value, onChange, label, required }: PickerProps
       value={value ?? null}
       onChange={(next) => onChange(next ?? undefined)}
       clearable={!required}
+      withAsterisk={required && label !== undefined}
       searchable
       w={label ? undefined : 190}
       clearButtonProps={{ 'aria-label': 'Show all merchants' }}

@@ -1,9 +1,7 @@
-import { SegmentedControl } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
-import { ItemList, visibilities } from '../app/ItemList';
+import { ItemList, ItemQuery, VisibilityChoice, visibilities } from '../app/ItemList';
 import { MerchantPicker, StorePicker } from '../app/pickers';
 import { Visibility } from '../gen/bodega/inventory/v1/item_pb';
-import { SearchField } from '../ui/SearchField';
 import { PageHead, surface } from '../ui/surface';
 
 const route = getRouteApi('/app/inventory/items');
@@ -38,26 +36,4 @@ export function Items() {
       </div>
     </>
   );
-}
-
-export function VisibilityChoice({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  return (
-    <SegmentedControl
-      size="xs"
-      aria-label="Which items"
-      value={value && value in visibilities ? value : 'all'}
-      onChange={(next) => onChange(next === 'all' ? undefined : next)}
-      data={[
-        { value: 'all', label: 'All' },
-        { value: 'shown', label: 'Shown' },
-        { value: 'hidden', label: 'Hidden' },
-        { value: 'held', label: 'Held' },
-      ]}
-    />
-  );
-}
-
-/** Searches at the server. */
-export function ItemQuery({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  return <SearchField label="Search items" placeholder="Name, brand, item id or barcode" value={value ?? ''} onChange={(query) => onChange(query || undefined)} />;
 }

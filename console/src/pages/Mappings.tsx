@@ -18,7 +18,7 @@ const route = getRouteApi('/app/inventory/mappings');
 export function Mappings() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const { data: merchants } = useQuery(merchantsQuery());
+  const { data: merchants, isPending: choosing } = useQuery(merchantsQuery());
   const merchantId = search.merchant ?? merchants?.[0]?.merchantId ?? '';
   const { data, error, isPending, refetch } = useQuery(mappingQuery(merchantId));
   const missing = error !== null && toProblem(error).notFound;
@@ -29,7 +29,7 @@ export function Mappings() {
       </PageHead>
       <div className={surface.stack}>
         {error && !missing && <ProblemNotice error={error} retry={() => void refetch()} />}
-        {merchantId && isPending && <Card title="Profile"><SkeletonLines lines={10} /></Card>}
+        {(merchantId ? isPending : choosing) && <Card title="Profile"><SkeletonLines lines={10} /></Card>}
         {(data || missing) && <Profile key={`${merchantId} ${data?.version ?? ''}`} merchantId={merchantId} name={data?.name ?? ''} version={data?.version ?? ''} yaml={data ? new TextDecoder().decode(data.yaml) : ''} />}
         {merchants?.length === 0 && (
           <Card flush>

@@ -73,7 +73,7 @@ function OverviewBody({ data, hours }: { data: GetOverviewResponse; hours: numbe
         <Metric label="Shown to shoppers" value={formatCount(data.shown)} note={formatShare(data.shown, data.items)} />
         <Metric label="Hidden" value={formatCount(data.hidden)} note={formatShare(data.hidden, data.items)} href={`/inventory/items?${fromHere}visibility=hidden`} />
         <Metric label="Held for a person" value={formatCount(data.held)} note={formatShare(data.held, data.items)} href={`/inventory/holds${fromHere ? `?${fromHere.slice(0, -1)}` : ''}`} />
-        <Metric label="Feeds" value={formatCount(feeds)} note={`in the last ${formatDuration(hours * 3600_000)}`} />
+        <Metric label="Feeds" value={formatCount(feeds)} note={`in the last ${hours === 1 ? 'hour' : formatDuration(hours * 3600_000)}`} />
       </div>
       <div className={surface.grid} style={{ '--least': '420px' } as React.CSSProperties}>
         <Card title="Rows through the pipeline" note={<span title="From the 10th to the 90th percentile of the steps shown">{stepNote}{usualRange(values((point) => point.applied)) && '; the band is the usual range of applied rows'}</span>}>

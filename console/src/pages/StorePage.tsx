@@ -2,14 +2,13 @@ import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
-import { ItemList, visibilities } from '../app/ItemList';
+import { ItemList, ItemQuery, VisibilityChoice, visibilities } from '../app/ItemList';
 import { storesQuery } from '../app/queries';
 import { useMay } from '../app/useCaller';
 import { Visibility } from '../gen/bodega/inventory/v1/item_pb';
 import { ProblemNotice, When } from '../ui/atoms';
 import { formatCount, formatShare } from '../ui/format';
 import { Card, Metric, Notice, PageHead, SkeletonLines, State, surface } from '../ui/surface';
-import { ItemQuery, VisibilityChoice } from './Items';
 
 // What the other tabs are made of is fetched with the tab.
 const PriceSettings = lazy(() => import('./PriceSettings').then((module) => ({ default: module.PriceSettings })));
@@ -73,11 +72,15 @@ export function StorePage() {
           <Tabs.Panel value="items"><StoreItems /></Tabs.Panel>
           <Tabs.Panel value="menu"><Suspense fallback={<Card title="As shoppers see it"><SkeletonLines lines={8} height={32} /></Card>}><StoreMenu merchantId={merchantId} storeId={storeId} /></Suspense></Tabs.Panel>
           <Tabs.Panel value="feeds"><Suspense fallback={<Card><SkeletonLines lines={8} height={20} /></Card>}><StoreFeeds /></Suspense></Tabs.Panel>
-          <Tabs.Panel value="settings"><Suspense fallback={<Card title="How prices are computed"><SkeletonLines lines={6} height={20} /></Card>}>{store && <PriceSettings key={storeId} store={store} />}</Suspense></Tabs.Panel>
+          <Tabs.Panel value="settings"><Suspense fallback={<SettingsToCome />}>{store ? <PriceSettings key={storeId} store={store} /> : <SettingsToCome />}</Suspense></Tabs.Panel>
         </Tabs>
       </div>
     </>
   );
+}
+
+function SettingsToCome() {
+  return <Card title="How prices are computed"><SkeletonLines lines={6} height={20} /></Card>;
 }
 
 function StoreItems() {

@@ -41,7 +41,7 @@ export function feedColumns(withCause: boolean): Column<Feed>[] {
     count('rejected', 'Rejected', (feed) => feed.account?.rejected),
     count('removed', 'Removed', (feed) => feed.account?.removed, true),
     {
-      key: 'submitted', title: 'Submitted', width: 130, value: (feed) => toDate(feed.submittedAt)?.toISOString(), phone: false,
+      key: 'submitted', title: 'Submitted', width: 140, value: (feed) => toDate(feed.submittedAt)?.toISOString(), phone: false,
       cell: (feed) => <When at={feed.submittedAt} />,
     },
     { key: 'took', title: 'Took', width: 80, align: 'end', value: (feed) => feed.durationMs, cell: (feed) => (feed.durationMs > 0n ? formatDuration(feed.durationMs) : '–'), phone: false },

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { useCallback, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { Selection } from '../ui/DataTable';
 
 // More ids than this would make an address that mail programs cut off; a larger
@@ -24,9 +24,9 @@ export function useSelection<Row>(
     latest.current = { rows, rowKey, setAddress };
   });
 
-  // "all" is every row, those too that are still on their way.
+  // "all" is every row, those too that are still on their way: never a moment later than they are drawn.
   const everything = inAddress === 'all';
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (everything && rows.length > 0) choose(new Set(rows.map(latest.current.rowKey)));
   }, [everything, rows, choose]);
 

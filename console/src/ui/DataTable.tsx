@@ -168,7 +168,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   };
 
   // On a phone the first column takes what the others can spare.
-  const widthOf = (column: Column<Row>) => (phone ? Math.min(column.width, 128) : column.width);
+  const widthOf = (column: Column<Row>) => (phone ? Math.min(column.width, 140) : column.width);
   const template = [...(selection ? ['44px'] : []), ...visible.map((c) => (c.grow ? `minmax(${widthOf(c)}px, ${c.grow}fr)` : `${widthOf(c)}px`))].join(' ');
   const width = visible.reduce((sum, column) => sum + widthOf(column), selection ? 44 : 0);
   const vars = { '--columns': template, '--table-width': `${width}px`, ...(props.height ? { '--table-height': props.height } : {}) } as CSSProperties;
@@ -200,17 +200,19 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
             {view.filter} <IconX size={12} aria-hidden />
           </button>
         )}
-        <span className={css.barCount} role="status">
-          {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}${rows.length === 1 ? 'row' : 'rows'}`}
-        </span>
-        <ColumnChoice
-          label={`Choose columns of ${label.toLowerCase()}`}
-          choices={columns.map((column) => ({ key: column.key, title: column.title, shown: isVisible(column) }))}
-          onToggle={(key, shown) => setChosen({ ...chosen, [key]: shown })}
-        />
-        <ActionIcon variant="default" size={32} title="Export what is shown (CSV)" aria-label={`Export ${label.toLowerCase()} as CSV`} onClick={exportShown} disabled={ordered.length === 0}>
-          <IconDownload size={16} />
-        </ActionIcon>
+        <div className={css.barEnd}>
+          <span className={css.barCount} role="status">
+            {props.loading ? 'Loading' : `${formatCount(ordered.length)}${more?.available ? '+' : ''} ${view.filter ? `of ${formatCount(rows.length)} ` : ''}${rows.length === 1 ? 'row' : 'rows'}`}
+          </span>
+          <ColumnChoice
+            label={`Choose columns of ${label.toLowerCase()}`}
+            choices={columns.map((column) => ({ key: column.key, title: column.title, shown: isVisible(column) }))}
+            onToggle={(key, shown) => setChosen({ ...chosen, [key]: shown })}
+          />
+          <ActionIcon variant="default" size={32} title="Export what is shown (CSV)" aria-label={`Export ${label.toLowerCase()} as CSV`} onClick={exportShown} disabled={ordered.length === 0}>
+            <IconDownload size={16} />
+          </ActionIcon>
+        </div>
       </div>
       {!props.loading && ordered.length === 0 ? (
         rows.length > 0 ? <div className={css.foot}>No row matches “{view.filter}”.</div> : props.empty
