@@ -80,9 +80,9 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 
   // The columns are rebuilt with each render of the page; which they are is what counts.
   const columnKeys = columns.map((column) => column.key).join();
-  // eslint-disable-next-line react-hooks/exhaustive-deps
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- columnKeys stands for the columns
   const kept = useMemo(() => filterRows(rows, view.filter ?? '', columns.map((column) => column.value)), [rows, view.filter, columnKeys]);
-  // eslint-disable-next-line react-hooks/exhaustive-deps
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- columnKeys stands for the columns
   const inOrder = useMemo(() => (sortColumn && sort ? rowSorter(sortColumn.value, sort.descending) : undefined), [view.sort, columnKeys]);
   const ordered = useMemo(() => inOrder?.(kept) ?? kept, [inOrder, kept]);
 
