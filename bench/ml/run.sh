@@ -23,8 +23,8 @@ trap 'rm -rf "$work"' EXIT
 
 # find_python sets python to one that has the peers, or to nothing.
 find_python() {
-	local packages='lightgbm==4.6.0 scikit-learn==1.9.1'
-	local check='import lightgbm, sklearn, numpy, sys; print("peers: Python", sys.version.split()[0], "LightGBM", lightgbm.__version__, "scikit-learn", sklearn.__version__, "numpy", numpy.__version__)'
+	local packages='lightgbm==4.6.0 scikit-learn==1.9.1 pandas==3.1.1'
+	local check='import lightgbm, sklearn, numpy, pandas, sys; print("peers: Python", sys.version.split()[0], "LightGBM", lightgbm.__version__, "scikit-learn", sklearn.__version__, "numpy", numpy.__version__)'
 	python=${BODEGA_BENCH_PYTHON:-}
 	if [ -n "$python" ]; then
 		"$python" -c "$check" 2>/dev/null || { echo "without peers: $python lacks one of: $packages"; python=; }

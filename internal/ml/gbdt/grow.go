@@ -25,7 +25,7 @@ type grower struct {
 	leaves         []leafState
 	// found holds the best split per column of the smaller and larger leaf.
 	found   [2][]candidate
-	ranks   [][]rank
+	ranks   []ranking // by column
 	goes    []uint8
 	splits  []candidate // by node, for rows outside the bag
 	blocks  []int
@@ -51,7 +51,7 @@ func newGrower(data *binned, p *Params, w workers) *grower {
 		usedByTree: make([]bool, n),
 		order:      make([]int32, data.rows), scratch: make([]int32, data.rows),
 		ordered: make([]derivative, data.rows),
-		ranks:   make([][]rank, n),
+		ranks:   make([]ranking, n),
 	}
 	for i := range g.found {
 		g.found[i] = make([]candidate, n)

@@ -1,9 +1,7 @@
 package gbdt
 
 import (
-	"cmp"
 	"math"
-	"slices"
 )
 
 // rank is a category's place in the order that its cuts are tried in.
@@ -12,12 +10,17 @@ type rank struct {
 	bin   int
 }
 
+// ranking is a column's order of categories, and what sorting it needs.
+type ranking struct {
+	order, scratch []rank
+}
+
 // findCategorical searches the sets of a categorical column's categories that
 // go left. Few categories are tried one against the rest; many are put in
 // order of gradient over hessian, which makes the best two-way grouping a cut
 // in that order (Fisher 1958), and tried from both ends. Bin 0, which holds
-// missing and rare categories, always stays right. order is scratch.
-func (s *scanner) findCategorical(c *column, index int, hist []entry, leaf *leafSums, best *candidate, order *[]rank) bool {
+// missing and rare categories, always stays right. buffers are scratch.
+func (s *scanner) findCategorical(c *column, index int, hist []entry, leaf *leafSums, best *candidate, buffers *ranking) bool {
 	best.column, best.gain, best.defaultLeft = index, math.Inf(-1), false
 	best.monotone = 0
 	best.categories = best.categories[:0]
@@ -34,7 +37,7 @@ func (s *scanner) findCategorical(c *column, index int, hist []entry, leaf *leaf
 	if c.numBin <= s.maxOneHot {
 		return scan.oneAgainstRest()
 	}
-	return scan.grouped(order)
+	return scan.grouped(buffers)
 }
 
 type categoricalScan struct {
@@ -76,24 +79,18 @@ func (n *categoricalScan) oneAgainstRest() bool {
 	return true
 }
 
-func (n *categoricalScan) grouped(scratch *[]rank) bool {
-	order := (*scratch)[:0]
+func (n *categoricalScan) grouped(buffers *ranking) bool {
+	if buffers.order == nil {
+		*buffers = ranking{make([]rank, len(n.bins)), make([]rank, len(n.bins))}
+	}
+	order := buffers.order[:0]
 	for bin := 1; bin < len(n.bins); bin++ {
 		e := n.bins[bin]
 		if math.Trunc(e.h*n.perH+0.5) >= n.catSmooth {
 			order = append(order, rank{e.g / (e.h + n.catSmooth), bin})
 		}
 	}
-	*scratch = order
-	slices.SortFunc(order, func(a, b rank) int {
-		if a.ratio < b.ratio {
-			return -1
-		}
-		if a.ratio > b.ratio {
-			return 1
-		}
-		return cmp.Compare(a.bin, b.bin)
-	})
+	sortRanks(order, buffers.scratch)
 	l2 := n.l2 + n.catL2
 	most := min(n.maxCategories, (len(order)+1)/2)
 	bestGain, bestCount, bestRows, bestFromEnd := math.Inf(-1), 0, 0, false

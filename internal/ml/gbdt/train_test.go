@@ -2,11 +2,13 @@ package gbdt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -392,6 +394,22 @@ func TestNoEmptyLeaves(t *testing.T) {
 					t.Fatalf("seed %d: leaf %d of %d has no rows", seed, leaf, tree.Leaves())
 				}
 			}
+		}
+	}
+}
+
+// Where every ratio is a number, the order is that of any stable sort.
+func TestSortRanks(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range 300 {
+		ranks := make([]rank, n)
+		for i := range ranks {
+			ranks[i] = rank{float64(random.IntN(1 + n/2)), i}
+		}
+		want := slices.Clone(ranks)
+		slices.SortStableFunc(want, func(a, b rank) int { return cmp.Compare(a.ratio, b.ratio) })
+		if sortRanks(ranks, make([]rank, n)); !slices.Equal(ranks, want) {
+			t.Fatalf("%d ranks come out as %v, not %v", n, ranks, want)
 		}
 	}
 }

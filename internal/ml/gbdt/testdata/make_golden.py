@@ -81,6 +81,8 @@ CASES = {
     "multiclass_weighted": ("multiclass", dict(num_class=3, learning_rate=0.3, num_leaves=6), dict(weight=True)),
     "multiclass_onehot": ("multiclass", dict(num_class=3, max_cat_to_onehot=60, min_data_in_leaf=8), {}),
     "multiclass_cats": ("multiclass", dict(num_class=3, cat_smooth=2, cat_l2=1, min_data_per_group=10, max_cat_threshold=7), {}),
+    # Ratios of 0/0, whose order is the sort's.
+    "multiclass_unsmoothed": ("multiclass", dict(num_class=3, cat_smooth=0, cat_l2=1, min_data_per_group=5), {}),
     "multiclass_stumps": ("multiclass", dict(num_class=3, num_leaves=2, feature_pre_filter=False), {}),
     # Only to load and predict.
     "forest": ("binary", dict(boosting="rf", bagging_fraction=0.6, bagging_freq=1), dict(trainable=False)),
