@@ -16,8 +16,12 @@ import (
 	"time"
 )
 
-// bodyRead is how much of a response a body pattern sees.
-const bodyRead = 1 << 20
+const (
+	// bodyRead is how much of a response a body pattern sees.
+	bodyRead = 1 << 20
+	// maxHeader is how much header a response may have.
+	maxHeader = 64 << 10
+)
 
 // HTTP wants a response with an expected status, and optionally a body and a
 // latency.
@@ -45,7 +49,7 @@ func NewTransport(dialer *Dialer, config *tls.Config) *http.Transport {
 		TLSClientConfig:        config,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxResponseHeaderBytes: maxHeader,
 		// A probe is made from here: through a proxy it would test the proxy.
 		Proxy: nil,
 		// Most responses to a probe are short, and the buffers live for one run.
@@ -86,6 +90,9 @@ func (p *HTTP) run(ctx context.Context, start time.Time, extra http.Header) Resu
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
+		}
+		if strings.Contains(err.Error(), "server response headers exceeded") {
+			return down("%s: answers with more than %d KiB of headers", doing, maxHeader>>10)
 		}
 		if ctx.Err() == nil && !ofThisSide(err) {
 			return down("%s: answers with something that is not HTTP", doing)

@@ -11,8 +11,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -99,15 +101,28 @@ func failure(ctx context.Context, doing string, err error, waited time.Duration)
 		if dns.IsNotFound {
 			return down("%s: no such host %s", doing, dns.Name)
 		}
-		return Result{Verdict: Broken, Message: fmt.Sprintf("%s: look up %s: %s", doing, dns.Name, dns.Err)}
+		return Result{Verdict: Broken, Message: fmt.Sprintf("%s: look up %s: %s", doing, dns.Name, dnsCause(dns.Err))}
 	case isTimeout(err), ctx.Err() != nil:
 		return down("%s: no answer in %s", doing, round(waited))
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL),
 		errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return Result{Verdict: Broken, Message: fmt.Sprintf("%s: %v", doing, rootCause(err))}
+	case errors.Is(err, io.EOF):
+		return down("%s: the connection was closed before an answer", doing)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return down("%s: the connection was closed in the middle of an answer", doing)
 	default:
 		return down("%s: %v", doing, rootCause(err))
 	}
+}
+
+// dnsCause drops the addresses of a failed look-up: this side's port is another
+// each time, and a message that changes with it looks like news.
+func dnsCause(text string) string {
+	if i := strings.LastIndex(text, ": "); i >= 0 && strings.Contains(text, "->") {
+		return text[i+len(": "):]
+	}
+	return text
 }
 
 // rootCause drops what the probe's message says already: operation, network

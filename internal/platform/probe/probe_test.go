@@ -98,6 +98,17 @@ func TestHTTP(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
+	mux.HandleFunc("/headers", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 128<<10)) })
+	hijack := func(answer string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				_, _ = io.WriteString(conn, answer)
+				conn.Close()
+			}
+		}
+	}
+	mux.HandleFunc("/closed", hijack(""))
+	mux.HandleFunc("/cut", hijack("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ngreen\r\n"))
 	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
 		chunk := make([]byte, 64<<10)
 		for {
@@ -135,6 +146,9 @@ func TestHTTP(t *testing.T) {
 		{"hangs", "/hang", nil, Down, "no answer in"},
 		{"drips without end", "/drip", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("y") }, Down, "bytes of the body in"},
 		{"drips its header", "/drip-header", nil, Down, "no answer in"},
+		{"closes without an answer", "/closed", nil, Down, "closed before an answer"},
+		{"closes in the middle", "/cut", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("green") }, Down, "closed in the middle of an answer"},
+		{"headers without end", "/headers", nil, Down, "more than 64 KiB of headers"},
 		{"body without end", "/endless", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("y") }, Down, "1048576 bytes"},
 		{"body without end and an expression", "/endless", func(p *HTTP) { p.BodyMatches = regexp.MustCompile("y[^z]") }, Down, "1048576 bytes"},
 	} {
@@ -367,5 +381,6 @@ func TestDNS(t *testing.T) {
 	}
 	// A server that was named and does not answer is what fails.
 	gone := &DNS{Name: "web.test.", RecordType: "A", Server: refused(t), Dialer: &Dialer{}}
-	expect(t, gone.Run(within(t, time.Second)), Down, "")
+	got := gone.Run(within(t, time.Second))
+	expect(t, got, Down, "look up web.test.: connection refused")
 }
