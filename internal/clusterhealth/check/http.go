@@ -60,6 +60,8 @@ func validateHTTP(c *health.Check, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(at.Child("url"), h.URL, "is not a URL"))
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Hostname() == "":
 		errs = append(errs, field.Invalid(at.Child("url"), h.URL, "is not absolute with scheme http or https"))
+	case u.Port() != "" && !validPort(u.Port()):
+		errs = append(errs, field.Invalid(at.Child("url"), h.URL, "has a port that is not from 1 to 65535"))
 	case u.User != nil:
 		errs = append(errs, field.Invalid(at.Child("url"), u.Redacted(), "holds user information; send a header from a secret instead"))
 	}

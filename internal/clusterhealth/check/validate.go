@@ -25,12 +25,8 @@ const maxChecks = 500
 // before there is an API server, and what they cannot say.
 func Validate(name string, spec *health.ClusterHealthSpecSpec) field.ErrorList {
 	var errs field.ErrorList
-	for _, problem := range validation.IsDNS1123Subdomain(name) {
-		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), name, problem))
-	}
-	if len(name) > 63 {
-		errs = append(errs, field.TooLong(field.NewPath("metadata", "name"), name, 63))
-	}
+	errs = append(errs, validateLabel(name, field.NewPath("metadata", "name"), validation.IsDNS1123Subdomain)...)
+	errs = append(errs, tooLong(name, field.NewPath("metadata", "name"), 63)...)
 	at := field.NewPath("spec")
 	errs = append(errs, validateDuration(spec.Interval, at.Child("interval"), time.Second, 24*time.Hour)...)
 
@@ -58,9 +54,7 @@ func Validate(name string, spec *health.ClusterHealthSpecSpec) field.ErrorList {
 
 func validateCheck(spec *health.ClusterHealthSpecSpec, c *health.Check, at *field.Path, names map[string]int) field.ErrorList {
 	var errs field.ErrorList
-	for _, problem := range validation.IsDNS1123Label(c.Name) {
-		errs = append(errs, field.Invalid(at.Child("name"), c.Name, problem))
-	}
+	errs = append(errs, validateLabel(c.Name, at.Child("name"), validation.IsDNS1123Label)...)
 	errs = append(errs, tooLong(c.Description, at.Child("description"), 256)...)
 	errs = append(errs, validateDuration(c.Interval, at.Child("interval"), time.Second, 24*time.Hour)...)
 	errs = append(errs, validateDuration(c.Timeout, at.Child("timeout"), 10*time.Millisecond, 10*time.Minute)...)
@@ -236,19 +230,31 @@ func validateAddress(address string, at *field.Path) field.ErrorList {
 	if err != nil {
 		return field.ErrorList{field.Invalid(at, address, "is not host:port")}
 	}
-	if n, err := strconv.Atoi(port); host == "" || err != nil || n < 1 || n > 65535 {
+	if host == "" || !validPort(port) {
 		return field.ErrorList{field.Invalid(at, address, "is not host:port with a port from 1 to 65535")}
 	}
 	return nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 1 && n <= 65535
 }
 
 func validateNamespace(namespace string, at *field.Path) field.ErrorList {
 	if namespace == "" {
 		return field.ErrorList{field.Required(at, "names the namespace to look in")}
 	}
+	return validateLabel(namespace, at, validation.IsDNS1123Label)
+}
+
+func validateLabel(name string, at *field.Path, problems func(string) []string) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
 	var errs field.ErrorList
-	for _, problem := range validation.IsDNS1123Label(namespace) {
-		errs = append(errs, field.Invalid(at, namespace, problem))
+	for _, problem := range problems(name) {
+		errs = append(errs, field.Invalid(at, name, problem))
 	}
 	return errs
 }
