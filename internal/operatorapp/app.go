@@ -4,6 +4,7 @@
 package operatorapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -155,22 +157,37 @@ func (c *runCommand) logger(w io.Writer) (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(w, options)), nil
 }
 
-// clusterConfig reads a kubeconfig: the file named, else the one that
-// KUBECONFIG names, else the pod's own account.
-func clusterConfig(path string) (*rest.Config, error) {
+// kubeconfig finds a kubeconfig: the file named, else those that KUBECONFIG
+// lists; nil where there is neither.
+func kubeconfig(path string) clientcmd.ClientConfig {
+	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: path}
 	if path == "" {
-		path = os.Getenv("KUBECONFIG")
+		listed := os.Getenv(clientcmd.RecommendedConfigPathEnvVar)
+		if listed == "" {
+			return nil
+		}
+		rules.Precedence = filepath.SplitList(listed)
 	}
-	if path == "" {
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{})
+}
+
+// clusterConfig is how to connect to the cluster of the kubeconfig, else to
+// the one that this is a pod of.
+func clusterConfig(path string) (*rest.Config, error) {
+	loaded := kubeconfig(path)
+	if loaded == nil {
 		config, err := rest.InClusterConfig()
 		if err != nil {
 			return nil, fmt.Errorf("find a cluster: no --kubeconfig, no KUBECONFIG, and not in a pod: %w", err)
 		}
 		return config, nil
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", path)
+	config, err := loaded.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		err = errors.New("it names no cluster") // the library's own words are about itself
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig %s: %w", path, err)
+		return nil, fmt.Errorf("read kubeconfig %s: %w", cmp.Or(path, os.Getenv(clientcmd.RecommendedConfigPathEnvVar)), err)
 	}
 	return config, nil
 }
@@ -181,18 +198,14 @@ const podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespac
 // clusterNamespace is the namespace that goes with clusterConfig: that of the
 // kubeconfig's context, "default" where it names none, else the pod's own.
 func clusterNamespace(path string) (string, error) {
-	if path == "" {
-		path = os.Getenv("KUBECONFIG")
-	}
-	if path == "" {
+	loaded := kubeconfig(path)
+	if loaded == nil {
 		text, err := os.ReadFile(podNamespaceFile)
 		if err != nil {
 			return "", fmt.Errorf("find the operator's namespace: no --namespace, and %w", err)
 		}
 		return strings.TrimSpace(string(text)), nil
 	}
-	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
-		&clientcmd.ClientConfigLoadingRules{ExplicitPath: path}, &clientcmd.ConfigOverrides{})
 	namespace, _, err := loaded.Namespace()
 	if err != nil {
 		return "", fmt.Errorf("read kubeconfig %s: %w", path, err)

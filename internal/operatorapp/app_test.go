@@ -19,7 +19,12 @@ import (
 // invoke runs the command line as a shell would.
 func invoke(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	t.Setenv("KUBECONFIG", "")
+	return invokeWith(t, "", stdin, args...)
+}
+
+func invokeWith(t *testing.T, kubeconfigs, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("KUBECONFIG", kubeconfigs)
 	var out, errOut bytes.Buffer
 	code = run(t.Context(), args, streams{strings.NewReader(stdin), &out, &errOut})
 	return code, out.String(), errOut.String()
@@ -130,6 +135,44 @@ func TestCheckInvalid(t *testing.T) {
 	}
 }
 
+// A kubeconfig that cannot be read is an Error in the same form, where a check
+// asks for a cluster; one that KUBECONFIG lists and does not exist is left out,
+// as kubectl does.
+func TestCheckKubeconfig(t *testing.T) {
+	pods := specFile(t, "  - {name: pods, podStatus: {namespaces: [shop], selector: {matchLabels: {a: b}}}}\n")
+	outside := specFile(t, "  - {name: port, tcp: {address: \"127.0.0.1:1\"}}\n")
+	absent := filepath.Join(t.TempDir(), "absent")
+	refusing := kubeconfigFile(t, "{cluster: c, user: u}")
+	for _, tt := range []struct {
+		name, spec, flag, variable string
+		code                       int
+		want                       string
+	}{
+		{"absent", pods, absent, "", 2, "no such file"},
+		{"not a kubeconfig", pods, pods, "", 2, "read kubeconfig"},
+		{"empty", pods, "/dev/null", "", 2, "names no cluster"},
+		{"outside probes need none", outside, absent, "", 1, "connection refused"},
+		{"refusing", pods, refusing, "", 2, "the API server cannot be reached"},
+		{"listed", pods, "", absent + string(filepath.ListSeparator) + refusing, 2, "the API server cannot be reached"},
+		{"listed and absent", pods, "", absent, 2, "names no cluster"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := []string{"check", "-f", tt.spec, "-o", "json"}
+			if tt.flag != "" {
+				args = append(args, "--kubeconfig", tt.flag)
+			}
+			code, stdout, stderr := invokeWith(t, tt.variable, "", args...)
+			var report refusal
+			if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+				t.Fatalf("%v in %s%s", err, stdout, stderr)
+			}
+			if code != tt.code || report.Overall == "" || report.Checks == nil || !strings.Contains(stdout, tt.want) {
+				t.Errorf("exit %d, %s; want %d, %q", code, stdout, tt.code, tt.want)
+			}
+		})
+	}
+}
+
 // A failure in a maintenance window is shown, and counts as Pending.
 func TestCheckInMaintenance(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "chs.yaml")
@@ -167,6 +210,7 @@ func TestUsage(t *testing.T) {
 		{"nothing", nil, 2, "expected"},
 		{"unknown flag", []string{"check", "--speed=fast"}, 2, "unknown flag"},
 		{"no such file", []string{"check", "-f", "/no/such/file"}, 2, "/no/such/file"},
+		{"nothing at once", []string{"check", "-f", "-", "--concurrency=0"}, 2, "at least 1"},
 		{"bad output", []string{"check", "-f", "-", "-o", "xml"}, 2, "xml"},
 		{"bad configuration", []string{"run", "--kubeconfig=/dev/null", "--lease-duration=1s"}, 2, "ascending"},
 		{"bad network", []string{"run", "--kubeconfig=/dev/null", "--deny-cidr=10.0.0.1"}, 2, "deny-cidr"},
@@ -256,12 +300,7 @@ func TestClusterNamespace(t *testing.T) {
 		"named":   {"{cluster: c, user: u, namespace: tools}", "tools"},
 		"unnamed": {"{cluster: c, user: u}", "default"},
 	} {
-		path := filepath.Join(t.TempDir(), "kubeconfig")
-		text := "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: c, cluster: {server: \"https://127.0.0.1:1\"}}]\n" +
-			"users: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: " + tt.context + "}]\n"
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		path := kubeconfigFile(t, tt.context)
 		if got, err := clusterNamespace(path); err != nil || got != tt.want {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
 		}
@@ -271,4 +310,17 @@ func TestClusterNamespace(t *testing.T) {
 		}
 		t.Setenv("KUBECONFIG", "")
 	}
+}
+
+// kubeconfigFile is a kubeconfig whose context is given and whose API server
+// refuses connections.
+func kubeconfigFile(t *testing.T, context string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	text := "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: c, cluster: {server: \"https://127.0.0.1:1\"}}]\n" +
+		"users: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: " + context + "}]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

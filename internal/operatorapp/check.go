@@ -22,7 +22,7 @@ import (
 
 type checkCommand struct {
 	File         string `short:"f" required:"" help:"File with one ClusterHealthSpec; - for standard input."`
-	Kubeconfig   string `type:"existingfile" help:"Kubeconfig of the cluster; needed by checks that ask its API."`
+	Kubeconfig   string `type:"path" help:"Kubeconfig of the cluster; needed by checks that ask its API."`
 	Output       string `short:"o" enum:"text,json" default:"text" help:"What to print."`
 	ValidateOnly bool   `help:"Only say whether the spec is valid; needs no cluster."`
 	Concurrency  int    `default:"64" help:"Checks that run at once."`
@@ -48,6 +48,9 @@ type refusal struct {
 }
 
 func (c *checkCommand) Run(ctx context.Context, io streams) error {
+	if c.Concurrency < 1 || c.PerTarget < 1 {
+		return errors.New("--concurrency and --per-target are at least 1")
+	}
 	spec, err := c.read(io.in)
 	if err != nil {
 		return c.refuse(io, err, []problem{{Message: err.Error()}})
@@ -66,13 +69,10 @@ func (c *checkCommand) Run(ctx context.Context, io streams) error {
 		_, err := fmt.Fprintf(io.out, "%s: valid, %d checks\n", spec.Name, len(spec.Spec.Checks))
 		return err
 	}
-	if c.Concurrency < 1 || c.PerTarget < 1 {
-		return errors.New("--concurrency and --per-target are at least 1")
-	}
 
 	env, err := c.env(spec)
 	if err != nil {
-		return err
+		return c.refuse(io, err, []problem{{Message: err.Error()}})
 	}
 	report := clusterhealth.CheckOnce(ctx, spec, env, c.Concurrency, c.PerTarget)
 	if c.Output == "json" {
