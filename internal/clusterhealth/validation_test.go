@@ -1,6 +1,7 @@
 package clusterhealth_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -182,5 +183,51 @@ func TestFiveHundredChecks(t *testing.T) {
 	}
 	if n := len(checksOf(t, "many")); n != 500 {
 		t.Errorf("%d checks, want 500", n)
+	}
+}
+
+// What the API server stores, the operator decodes: one object that it cannot
+// would keep it from seeing any.
+func TestWhatIsStoredDecodes(t *testing.T) {
+	const condition = `checks: [{name: a, resource: {apiVersion: v1, kind: Node, conditions: [{jsonPath: "{.a}", operator: %s}]}}]`
+	const window = `{checks: [{name: a, tcp: {address: "h:1"}}], maintenanceWindows: [{name: w, start: %q, end: "2027-01-01T00:00:00Z"}]}`
+	for name, text := range map[string]string{
+		"large value":      fmt.Sprintf(condition, "GreaterThan, value: 3000000000"),
+		"small value":      fmt.Sprintf(condition, "GreaterThan, value: -3000000000"),
+		"fraction":         fmt.Sprintf(condition, "GreaterThan, value: 0.5"),
+		"boolean":          fmt.Sprintf(condition, "Equals, value: true"),
+		"large values":     fmt.Sprintf(condition, "In, values: [1, 3000000000]"),
+		"largest value":    fmt.Sprintf(condition, "In, values: [2147483647, -2147483648, 3000000000x]"),
+		"many ready":       `checks: [{name: a, podStatus: {namespaces: [n], selector: {matchLabels: {a: b}}, minReady: 3000000000}}]`,
+		"many objects":     `checks: [{name: a, resource: {apiVersion: v1, kind: Node, minCount: 3000000000}}]`,
+		"long threshold":   `checks: [{name: a, failureThreshold: 3000000000, tcp: {address: "h:1"}}]`,
+		"duration of days": `checks: [{name: a, interval: 1d, tcp: {address: "h:1"}}]`,
+		"bare duration":    `checks: [{name: a, interval: "0", tcp: {address: "h:1"}}]`,
+		"lower-case time":  fmt.Sprintf(window, "2026-01-01t00:00:00z"),
+		"no such zone":     fmt.Sprintf(window, "2026-01-01T00:00:00+99:99"),
+		"local time":       fmt.Sprintf(window, "2026-01-01T00:00:00"),
+		"odd fraction":     fmt.Sprintf(window, "2026-01-01T00:00:00x5Z"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var body map[string]any
+			if err := sigsyaml.Unmarshal([]byte(text), &body); err != nil {
+				t.Fatal(err)
+			}
+			object := &unstructured.Unstructured{Object: map[string]any{"spec": body}}
+			object.SetGroupVersionKind(health.GroupVersion.WithKind("ClusterHealthSpec"))
+			object.SetName("decodes")
+			if err := cluster.Client.Create(t.Context(), object, client.DryRunAll); err != nil {
+				t.Logf("refused: %.200s", err)
+				return
+			}
+			stored, err := object.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var spec health.ClusterHealthSpec
+			if err := json.Unmarshal(stored, &spec); err != nil {
+				t.Errorf("is stored, and does not decode: %v", err)
+			}
+		})
 	}
 }

@@ -1,8 +1,11 @@
 package v1alpha1
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // Check is one check of a spec: a name, exactly one type, and how its runs
@@ -374,6 +377,29 @@ const (
 	LessThanOrEqual    Operator = "LessThanOrEqual"
 )
 
+// Scalar is a text. A whole number is read as its digits, of however many there
+// are: an object that the API server stores must never fail to decode.
+//
+// +kubebuilder:validation:Type=""
+// +kubebuilder:validation:XIntOrString
+type Scalar string
+
+// UnmarshalJSON reads a text or a whole number.
+func (s *Scalar) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		return json.Unmarshal(text, (*string)(s))
+	}
+	var number json.Number
+	if err := json.Unmarshal(text, &number); err != nil {
+		return err
+	}
+	if strings.ContainsAny(number.String(), ".eE") {
+		return fmt.Errorf("%s is no whole number; write it in quotes", number)
+	}
+	*s = Scalar(number)
+	return nil
+}
+
 // FieldCondition is a condition on a field of an object.
 //
 // +kubebuilder:validation:XValidation:rule="self.operator in ['Exists', 'NotExists', 'Empty', 'NotEmpty'] ? !has(self.value) && !has(self.values) : (self.operator in ['In', 'NotIn'] ? has(self.values) && !has(self.value) : has(self.value) && !has(self.values))",message="Exists, NotExists, Empty and NotEmpty have no value, In and NotIn have values, the others have value"
@@ -390,11 +416,11 @@ type FieldCondition struct {
 	// its like read numbers and Kubernetes quantities.
 	//
 	// +optional
-	Value *intstr.IntOrString `json:"value,omitempty"`
+	Value *Scalar `json:"value,omitempty"`
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
-	Values []intstr.IntOrString `json:"values,omitempty"`
+	Values []Scalar `json:"values,omitempty"`
 }
 
 // ResourceCheck wants objects of any kind to exist and to fulfil conditions.

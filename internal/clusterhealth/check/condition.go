@@ -49,7 +49,7 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 			return out, fmt.Errorf("operator %s takes values, at most 64, and no value", c.Operator)
 		}
 		for i := range c.Values {
-			out.values = append(out.values, c.Values[i].String())
+			out.values = append(out.values, string(c.Values[i]))
 		}
 		out.text = fmt.Sprintf("%s %s %v", c.JSONPath, c.Operator, out.values)
 		return out, nil
@@ -57,7 +57,7 @@ func compileCondition(c *health.FieldCondition) (condition, error) {
 	if c.Value == nil || c.Values != nil {
 		return out, fmt.Errorf("operator %s takes one value", c.Operator)
 	}
-	if out.value = c.Value.String(); len(out.value) > maxPattern {
+	if out.value = string(*c.Value); len(out.value) > maxPattern {
 		return out, fmt.Errorf("value is longer than %d characters", maxPattern)
 	}
 	out.text = fmt.Sprintf("%s %s %s", c.JSONPath, c.Operator, out.value)

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/util/intstr"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -40,6 +39,8 @@ func TestConditions(t *testing.T) {
 		{`{jsonPath: "{.spec.ratio}", operator: LessThan, value: "0.6"}`, true},
 		{`{jsonPath: "{.spec.ratio}", operator: LessThanOrEqual, value: "0.4"}`, false},
 		{`{jsonPath: "{.spec.memory}", operator: LessThan, value: 1Gi}`, true},
+		{`{jsonPath: "{.spec.memory}", operator: LessThan, value: 3000000000}`, true},
+		{`{jsonPath: "{.spec.replicas}", operator: In, values: [3, 3000000000]}`, true},
 		{`{jsonPath: "{.status.phase}", operator: GreaterThan, value: 2}`, false},
 		{`{jsonPath: "{.status.phase}", operator: RegexMatch, value: "^Run"}`, true},
 		{`{jsonPath: "{.status.phase}", operator: NotRegexMatch, value: "^Run"}`, false},
@@ -120,7 +121,7 @@ func FuzzCondition(f *testing.F) {
 		if json.Unmarshal([]byte(text), &o) != nil {
 			return
 		}
-		v := intstr.FromString(value)
+		v := health.Scalar(value)
 		c, err := compileCondition(&health.FieldCondition{JSONPath: path, Operator: health.Operator(operator), Value: &v})
 		if err != nil {
 			return

@@ -106,7 +106,7 @@ func explain(at string, err error) error {
 	got, path, want := found[1], strings.Trim(at+"."+found[2], "."), found[3]
 	switch {
 	case strings.HasSuffix(path, "conditions.value"), strings.HasSuffix(path, "conditions.values") && !strings.HasPrefix(want, "[]"):
-		want = "a text in quotes or a whole number of 32 bits"
+		want = "a text in quotes or a whole number"
 	case strings.HasPrefix(want, "[]"):
 		want = "a list"
 	case want == "string":

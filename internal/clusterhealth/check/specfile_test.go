@@ -35,6 +35,8 @@ func TestParseSpecs(t *testing.T) {
 		{"key twice", head + "spec: {interval: 1s, interval: 2s}\n", 0, `key "interval" already set`},
 		{"bad duration", head + "spec: {interval: soon}\n", 0, "spec: time: invalid duration"},
 		{"bad duration of a check", head + "spec: {checks: [{name: a, timeout: soon}]}\n", 0, "spec.checks[0]: time: invalid duration"},
+		{"large value", head + "spec: {checks: [{name: a, resource: {conditions: [{value: 3000000000, values: [1, x]}]}}]}\n", 1, ""},
+		{"fraction", head + "spec: {checks: [{name: a, resource: {conditions: [{values: [0.5]}]}}]}\n", 0, "spec.checks[0]: 0.5 is no whole number; write it in quotes"},
 		{"checks that are no list", head + "spec: {checks: {a: b}}\n", 0, "spec.checks: found object, want a list"},
 		{"not YAML", head + "spec: {\n", 0, "document 1"},
 	} {
