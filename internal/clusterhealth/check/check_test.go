@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/exec"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/logstream"
@@ -141,6 +143,45 @@ func TestSensitive(t *testing.T) {
 		if got := tt.access.Sensitive(); got != tt.want {
 			t.Errorf("%s: %v", tt.access, got)
 		}
+	}
+}
+
+// Ready is what kstatus says; only an object that says of its own present
+// generation that it is not ready fails instead of being waited for.
+func TestReady(t *testing.T) {
+	const deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, generation: 2}, spec: {replicas: 2}, "
+	const gadget = "{apiVersion: example.com/v1, kind: Gadget, metadata: {name: g, generation: 2}, "
+	for _, tt := range []struct {
+		name, object string
+		want         health.Result
+		message      string
+	}{
+		{"no status to wait for", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}", health.Success, ""},
+		{"rolled out", deployment + `status: {observedGeneration: 2, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2, conditions: [{type: Available, status: "True"}]}}`, health.Success, ""},
+		{"rolling out", deployment + "status: {observedGeneration: 2, replicas: 2, updatedReplicas: 1, readyReplicas: 2, availableReplicas: 2}}", health.Pending, "in progress"},
+		{"not seen yet", deployment + "status: {observedGeneration: 1, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2}}", health.Pending, "in progress"},
+		{"stuck", deployment + `status: {observedGeneration: 2, replicas: 2, updatedReplicas: 1, conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded}]}}`, health.Failure, "is Failed"},
+		{"condition true", gadget + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "True"}]}}`, health.Success, ""},
+		{"condition false", gadget + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "False", reason: Broken, message: no oil}]}}`, health.Failure, "is not ready: Broken: no oil"},
+		{"condition false of a former generation", gadget + `status: {observedGeneration: 1, conditions: [{type: Ready, status: "False", reason: Broken, message: no oil}]}}`, health.Pending, "in progress"},
+		{"condition unknown", gadget + `status: {observedGeneration: 2, conditions: [{type: Ready, status: "Unknown"}]}}`, health.Pending, "in progress"},
+		{"stalled", gadget + `status: {observedGeneration: 2, conditions: [{type: Stalled, status: "True", reason: Stuck}]}}`, health.Failure, "is Failed"},
+		{"going away", `{apiVersion: example.com/v1, kind: Gadget, metadata: {name: g, deletionTimestamp: "2026-03-01T12:00:00Z"}}`, health.Failure, "is Terminating"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text, err := sigsyaml.YAMLToJSON([]byte(tt.object))
+			if err != nil {
+				t.Fatal(err)
+			}
+			object := &unstructured.Unstructured{}
+			if err := object.UnmarshalJSON(text); err != nil {
+				t.Fatal(err)
+			}
+			r := &resourceCheck{spec: &health.ResourceCheck{Ready: true}, gvk: object.GroupVersionKind()}
+			if out := r.judge(t.Context(), object); out.Result != tt.want || !strings.Contains(out.Message, tt.message) {
+				t.Errorf("%+v, want %s: %q", out, tt.want, tt.message)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/check"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/verdict"
@@ -442,6 +444,71 @@ func TestAnnouncements(t *testing.T) {
 		}
 		if s, _ := e.Check(Key{"s", "leaf"}); s.SuppressedBy != "root" {
 			t.Errorf("leaf is suppressed by %q", s.SuppressedBy)
+		}
+		stop()
+	})
+}
+
+// Neither the failure of a check in an open maintenance window nor the changes
+// of one that flaps is news; both are measured, and shown.
+func TestWindowsAndFlappingAreNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newNotes()
+		var flips atomic.Int64
+		fail := func(context.Context) check.Outcome { return check.Outcome{Result: health.Failure, Message: "m"} }
+		flap := func(context.Context) check.Outcome {
+			if flips.Add(1)%2 == 0 {
+				return check.Outcome{Result: health.Failure, Message: "m"}
+			}
+			return check.Outcome{Result: health.Success}
+		}
+		opens := metav1.NewTime(time.Now())
+		closes := metav1.NewTime(opens.Add(10 * time.Minute))
+		window, err := verdict.CompileWindow(&health.MaintenanceWindow{Name: "upgrade", Start: &opens, End: &closes, Checks: []string{"maintained"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, stop := start(t, sink, Options{})
+		apply(t, e, Spec{Name: "upgraded", Windows: []verdict.Window{window}, Checks: []Check{definition("maintained", fail), definition("good", succeed)}})
+		apply(t, e, Spec{Name: "flapping", Checks: []Check{definition("flap", flap)}})
+		time.Sleep(9 * time.Minute)
+		if got := overall(t, e, "upgraded"); got != health.Pending {
+			t.Errorf("overall %s with a failure in maintenance", got)
+		}
+		s, _ := e.Check(Key{"upgraded", "maintained"})
+		if s.Result != health.Failure || s.Maintenance != "upgrade" || len(s.Runs) != verdict.RunsKept {
+			t.Errorf("status in maintenance: %+v", s)
+		}
+		flapping, _ := e.Check(Key{"flapping", "flap"})
+		if !flapping.Flapping || flapping.Result != health.Failure {
+			t.Errorf("status of a check that flaps: %+v", flapping)
+		}
+		count := func(key Key) (n int) {
+			for _, a := range sink.said() {
+				if a.Key == key {
+					n++
+				}
+			}
+			return n
+		}
+		if n := count(Key{"upgraded", "maintained"}) + count(Key{Spec: "upgraded"}); n != 0 {
+			t.Errorf("%d announcements of a check in maintenance", n)
+		}
+		// It changed with each of its runs until it was found to flap.
+		before := count(Key{"flapping", "flap"})
+		if before < 4 || before > 7 {
+			t.Errorf("%d announcements of a check that flaps, in %d runs", before, flips.Load())
+		}
+		time.Sleep(5 * time.Minute)
+		if n := count(Key{"flapping", "flap"}); n != before {
+			t.Errorf("%d more announcements while it flaps", n-before)
+		}
+		// The window closed in between, without a run's help, and then it is news.
+		if got := overall(t, e, "upgraded"); got != health.Failure {
+			t.Errorf("overall %s after the window closed", got)
+		}
+		if n := count(Key{Spec: "upgraded"}); n != 1 {
+			t.Errorf("the overall failure was announced %d times", n)
 		}
 		stop()
 	})

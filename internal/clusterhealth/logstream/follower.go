@@ -136,7 +136,8 @@ func (f *Follower) stream(ctx context.Context, resume *Resume, follow bool) erro
 	var line []byte
 	for {
 		line, err = readLine(reader, line[:0])
-		if len(line) > 0 {
+		// A line that a broken connection cut short comes again, whole.
+		if len(line) > 0 && (err == nil || err == io.EOF) {
 			idle.Reset(f.Idle)
 			f.take(resume, line)
 		}

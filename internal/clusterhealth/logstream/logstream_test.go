@@ -176,6 +176,77 @@ func TestIdleStreamsAreReopened(t *testing.T) {
 	})
 }
 
+// broken is a connection that dies in the middle of a line.
+type broken struct{ io.Reader }
+
+func (b broken) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = errors.New("connection reset by peer")
+	}
+	return n, err
+}
+func (broken) Close() error { return nil }
+
+// A log whose connection breaks again and again, each time in another place and
+// once over a rotation, is opened from where it was read to, and each of its
+// lines counts once.
+func TestBrokenStreamsGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lines = 40
+		text := func(i int) string {
+			// Two lines each at one time, three such times each second.
+			at := t0.Add(time.Duration(i/2) * 350 * time.Millisecond)
+			return fmt.Sprintf("%s line %d\n", at.Format(time.RFC3339Nano), i)
+		}
+		openings, first := 0, 0
+		var asked []time.Time
+		counted := map[string]int{}
+		f := &Follower{
+			Open: func(_ context.Context, since time.Time, follow bool) (io.ReadCloser, error) {
+				openings++
+				asked = append(asked, since)
+				written := min(3*openings, lines)
+				if openings == 5 {
+					first = written - 4 // what came before is rotated away
+				}
+				var log strings.Builder
+				for i := first; i < written; i++ {
+					if at, _, _ := SplitLine([]byte(strings.TrimSpace(text(i)))); !at.Before(since) {
+						log.WriteString(text(i))
+					}
+				}
+				if !follow {
+					return io.NopCloser(strings.NewReader(log.String())), nil
+				}
+				if next := text(written); written < lines {
+					log.WriteString(next[:len(next)-len(" 00\n")])
+				}
+				return broken{strings.NewReader(log.String())}, nil
+			},
+			Match:   func(line []byte) bool { counted[string(line)]++; return true },
+			OnMatch: func(time.Time) {}, Since: t0.Add(-time.Minute), Idle: time.Minute,
+			Backoff: 100 * time.Millisecond, MaxBackoff: time.Second, Now: time.Now,
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f.Run(ctx)
+		for i := range lines {
+			if n := counted[fmt.Sprint("line ", i)]; n != 1 {
+				t.Errorf("line %d counts %d times", i, n)
+			}
+		}
+		for i := 1; i < len(asked); i++ {
+			if asked[i].Before(asked[i-1]) || asked[i].Nanosecond() != 0 {
+				t.Errorf("opening %d starts at %s, the one before at %s", i, asked[i], asked[i-1])
+			}
+		}
+		if last := asked[len(asked)-1]; last.Before(t0.Add(5 * time.Second)) {
+			t.Errorf("the last opening starts at %s, far before what was read", last)
+		}
+	})
+}
+
 func TestOpenErrorsAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := 0
