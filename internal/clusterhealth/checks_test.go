@@ -137,6 +137,8 @@ func TestResource(t *testing.T) {
 		{"unknown kind", `{apiVersion: example.com/v1, kind: Gadget, name: x}`, health.Error, "does not know kind Gadget"},
 		{"ready", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, ready: true}`, health.Success, ""},
 		{"secret", `{apiVersion: v1, kind: Secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+		{"secret in lower case", `{apiVersion: v1, kind: secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+		{"secrets in lower case", `{apiVersion: /v1, kind: secret, namespace: resources, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := once(t, compile(t, e, "{name: c, resource: "+tt.resource+"}"))
