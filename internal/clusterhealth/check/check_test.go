@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/exec"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -224,4 +225,65 @@ func TestLateLogsAreErrors(t *testing.T) {
 			<-ended
 		})
 	}
+}
+
+// A run that came before the stream did read the same lines, which must not
+// count twice. What is followed ends with its pod.
+func TestFollowers(t *testing.T) {
+	now := time.Now()
+	line := now.UTC().Format(time.RFC3339Nano) + " boom\n"
+	open := func(ctx context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
+		if !follow {
+			return io.NopCloser(strings.NewReader(line + line)), nil
+		}
+		reader, writer := io.Pipe()
+		context.AfterFunc(ctx, func() { _ = writer.Close() })
+		return reader, nil
+	}
+	threshold := int32(3)
+	compiled, err := newLogGrep(&health.Check{LogGrep: &health.LogGrepCheck{
+		Namespace: "n", Selector: &health.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, Patterns: []string{"boom"}, Threshold: &threshold,
+	}}, &Env{Cluster: &Cluster{Client: fake.NewClientBuilder().Build()}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := compiled.(*logGrep)
+	run := func() Outcome {
+		followers, done := l.follow(t.Context(), map[string]logstream.Open{"pod/container": open})
+		defer done()
+		if out := awaitCaughtUp(t.Context(), followers); out != nil {
+			return *out
+		}
+		return l.count(len(followers))
+	}
+	const want = "2 lines of 1 containers"
+	if out := run(); !strings.HasPrefix(out.Message, want) {
+		t.Errorf("without a stream: %+v, want %s", out, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.Stream(ctx)
+	}()
+	for {
+		l.mu.Lock()
+		streaming := l.streaming != nil
+		l.mu.Unlock()
+		if streaming {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for range 2 {
+		if out := run(); !strings.HasPrefix(out.Message, want) {
+			t.Errorf("with a stream: %+v, want %s", out, want)
+		}
+	}
+	// The pod goes, and is not followed any more.
+	if out := l.Run(t.Context()); out.Result != health.Error || len(l.followers) != 0 {
+		t.Errorf("without a pod: %+v, %d logs followed", out, len(l.followers))
+	}
+	cancel()
+	<-ended
 }
