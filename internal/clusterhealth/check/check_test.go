@@ -9,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/exec"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -286,4 +290,40 @@ func TestFollowers(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// A DaemonSet that its controller has not seen yet wants none of its pods, which
+// is not to say that it has all that it wants.
+func TestUnseenDaemonSet(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(appsv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	created := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		seen int64
+		age  time.Duration
+		want health.Result
+	}{
+		{"new", 0, time.Second, health.Pending},
+		{"without a controller", 0, time.Hour, health.Failure},
+		{"on no node", 1, time.Hour, health.Success},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "d", CreationTimestamp: metav1.NewTime(created)}}
+			set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "d"}}
+			set.Status.ObservedGeneration = tt.seen
+			cluster := &Cluster{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(set).Build()}
+			c, err := newPodStatus(&health.Check{PodStatus: &health.PodStatusCheck{
+				Namespaces: []string{"n"}, Workload: &health.WorkloadReference{Kind: "DaemonSet", Name: "d"},
+			}}, &Env{Cluster: cluster, Now: func() time.Time { return created.Add(tt.age) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out := c.Run(t.Context()); out.Result != tt.want {
+				t.Errorf("%+v, want %s", out, tt.want)
+			}
+		})
+	}
 }
