@@ -305,7 +305,8 @@ func (e *Engine) startReady(now time.Time) {
 		entry := e.ready[0]
 		e.ready[0] = nil
 		e.ready = e.ready[1:]
-		if entry.removed {
+		if entry.removed || entry.spec.Suspend {
+			entry.waiting = false
 			e.leaveTarget(entry.def.Target)
 			continue
 		}

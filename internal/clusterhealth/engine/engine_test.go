@@ -414,6 +414,40 @@ func TestResultsRunOut(t *testing.T) {
 	})
 }
 
+// A check that waits for its target when its spec is suspended does not run any
+// more, so that the suspended spec is not found healthy.
+func TestSuspendedWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		busy := definition("busy", func(context.Context) check.Outcome {
+			time.Sleep(20 * time.Second)
+			return check.Outcome{Result: health.Success}
+		})
+		waits := definition("waits", func(context.Context) check.Outcome {
+			runs.Add(1)
+			return check.Outcome{Result: health.Success}
+		})
+		busy.Target, busy.Interval, busy.Timeout = "same", time.Hour, time.Minute
+		waits.Target = "same"
+		e, stop := start(t, newNotes(), Options{PerTarget: 1})
+		apply(t, e, Spec{Name: "other", Checks: []Check{busy}})
+		time.Sleep(3 * time.Second)
+		apply(t, e, Spec{Name: "s", Checks: []Check{waits}})
+		time.Sleep(3 * time.Second)
+		apply(t, e, Spec{Name: "s", Generation: 2, Suspend: true, Checks: []Check{waits}})
+		time.Sleep(time.Minute)
+		if got := overall(t, e, "s"); got != health.Pending || runs.Load() != 0 {
+			t.Errorf("overall %s of a suspended spec, after %d runs", got, runs.Load())
+		}
+		apply(t, e, Spec{Name: "s", Generation: 3, Checks: []Check{waits}})
+		time.Sleep(5 * time.Second)
+		if got := overall(t, e, "s"); got != health.Success || e.Progress().Overdue > 0 {
+			t.Errorf("overall %s after it was resumed, %+v", got, e.Progress())
+		}
+		stop()
+	})
+}
+
 func TestAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := newNotes()
