@@ -226,7 +226,7 @@ func (r *Reconciler) schedule(ctx context.Context, spec *health.ClusterHealthSpe
 		if err != nil {
 			return err
 		}
-		def.Restored = r.former.take(spec, &def)
+		def.Restored, def.Obsolete = r.former.take(spec, &def)
 		out.Checks = append(out.Checks, def)
 	}
 	if err := r.engine.Apply(out); err != nil {

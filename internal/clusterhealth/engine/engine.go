@@ -55,8 +55,10 @@ type Check struct {
 	Definition string
 	// Compile makes the check; it is called only if the definition is new.
 	Compile func() (check.Check, error)
-	// Restored is what a former process knew, if it still applies.
+	// Restored is what a former process knew, if it still applies; Obsolete says
+	// that it knew something that no longer does.
 	Restored *Restored
+	Obsolete bool
 }
 
 // Restored is the state that a former process left behind.

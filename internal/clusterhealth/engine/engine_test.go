@@ -448,6 +448,76 @@ func TestSuspendedWhileWaiting(t *testing.T) {
 	})
 }
 
+// What a former process left holds for as long as it said and no longer: no
+// word is given on what has run out since.
+func TestRestoredResults(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		left time.Duration
+		want health.Result
+	}{
+		{"holds", 20 * time.Second, health.Success},
+		{"has run out", -time.Second, health.Unknown},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				def := definition("c", func(ctx context.Context) check.Outcome {
+					<-ctx.Done()
+					return check.Outcome{Result: health.Pending}
+				})
+				def.Interval, def.Timeout = time.Minute, time.Minute
+				runs := []verdict.Run{{At: begin.Add(-time.Minute), Result: health.Success}}
+				def.Restored = &Restored{
+					State:      verdict.Restore(def.Policy, health.Success, "", begin.Add(-time.Hour), false, runs),
+					Generation: 1, LastRun: runs[0].At, ValidUntil: begin.Add(tt.left),
+				}
+				e, stop := start(t, newNotes(), Options{})
+				apply(t, e, Spec{Name: "s", Overall: health.Success, Checks: []Check{def}})
+				s, _ := e.Spec("s")
+				if s.Summary.Overall != tt.want {
+					t.Errorf("overall %s, want %s", s.Summary.Overall, tt.want)
+				}
+				if tt.want == health.Success && s.ValidUntil.After(begin.Add(tt.left)) {
+					t.Errorf("valid for %s, the former process said %s", s.ValidUntil.Sub(begin), tt.left)
+				}
+				time.Sleep(22 * time.Second)
+				if got := overall(t, e, "s"); got != health.Unknown {
+					t.Errorf("overall %s of what has run out", got)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// What is written about a check that another took the place of is written anew,
+// and so is what somebody may have changed or removed.
+func TestStaleStatusesAreWrittenAnew(t *testing.T) {
+	spec := Spec{Name: "s", UID: "1", Generation: 1, Checks: []Check{definition("c", succeed)}}
+	key := Key{"s", "c"}
+	sink := newNotes()
+	e := New(sink, Options{})
+	apply(t, e, spec)
+	if n := sink.spoke(); n != 0 {
+		t.Errorf("of a check that nothing is written about, %d things are to be written", n)
+	}
+	apply(t, e, spec)
+	if sink.routine[key] != 1 || sink.transitions[key] != 0 {
+		t.Errorf("applied again: %d writes in turn and %d at once, want 1 and 0", sink.routine[key], sink.transitions[key])
+	}
+	spec.UID = "2"
+	apply(t, e, spec)
+	if sink.transitions[key] != 1 {
+		t.Errorf("made anew under its name: %d writes at once, want 1", sink.transitions[key])
+	}
+	spec.Name, spec.Checks[0].Obsolete = "restarted", true
+	apply(t, e, spec)
+	if sink.transitions[Key{"restarted", "c"}] != 1 {
+		t.Error("what a former process wrote of another definition is not written at once")
+	}
+}
+
 func TestAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := newNotes()
