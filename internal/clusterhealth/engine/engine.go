@@ -411,6 +411,7 @@ func (e *Engine) conclude(entry *entry, run verdict.Run) {
 	before := entry.state.Result()
 	changed := entry.state.Observe(entry.def.Policy, run)
 	entry.lastRun, entry.renewed = run.At, now
+	entry.validFor = Validity(entry.def.Interval, entry.def.Timeout)
 	if entry.generation == entry.spec.Generation {
 		e.plan(entry, now)
 	} else {

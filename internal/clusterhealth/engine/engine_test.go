@@ -518,6 +518,35 @@ func TestStaleStatusesAreWrittenAnew(t *testing.T) {
 	}
 }
 
+// A shorter interval does not end what was promised with the longer one.
+func TestIntervalShortened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newNotes()
+		def := definition("c", func(context.Context) check.Outcome {
+			time.Sleep(5 * time.Second)
+			return check.Outcome{Result: health.Success}
+		})
+		def.Interval = time.Hour
+		e, stop := start(t, sink, Options{})
+		apply(t, e, Spec{Name: "s", Checks: []Check{def}})
+		time.Sleep(30 * time.Minute)
+		def.Interval = 10 * time.Second
+		apply(t, e, Spec{Name: "s", Generation: 2, Checks: []Check{def}})
+		time.Sleep(2 * time.Minute)
+		if got := overall(t, e, "s"); got != health.Success {
+			t.Errorf("overall %s", got)
+		}
+		if said := sink.said(); len(said) != 0 {
+			t.Errorf("announced although all was well: %v", said)
+		}
+		s, _ := e.Check(Key{"s", "c"})
+		if left := time.Until(s.ValidUntil); left > Validity(10*time.Second, 10*time.Second) {
+			t.Errorf("valid for %s at the shorter interval", left)
+		}
+		stop()
+	})
+}
+
 func TestAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := newNotes()

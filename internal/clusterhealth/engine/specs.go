@@ -72,7 +72,6 @@ func (e *Engine) Apply(spec Spec) error {
 		kept[current] = true
 		current.def.Interval, current.def.Timeout = def.Interval, def.Timeout
 		current.def.Policy, current.def.DependsOn = def.Policy, def.DependsOn
-		current.validFor = Validity(def.Interval, def.Timeout)
 		current.spec = next
 		next.entries[def.Name] = current
 		next.order = append(next.order, current)
