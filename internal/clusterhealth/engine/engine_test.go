@@ -647,6 +647,39 @@ func TestWindowsAndFlappingAreNoNews(t *testing.T) {
 	})
 }
 
+// The largest spec, with the most windows there may be, each of which takes long
+// to be asked, does not hold up the engine: every check of it runs.
+func TestManyWindows(t *testing.T) {
+	spec := Spec{Name: "s"}
+	for i := range 20 {
+		window, err := verdict.CompileWindow(&health.MaintenanceWindow{
+			Name: fmt.Sprint("w", i), Schedule: "0 0 30 2 *", Duration: &metav1.Duration{Duration: time.Hour},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Windows = append(spec.Windows, window)
+	}
+	for i := range 500 {
+		spec.Checks = append(spec.Checks, definition(fmt.Sprint("c", i), func(context.Context) check.Outcome {
+			return check.Outcome{Result: health.Failure}
+		}))
+	}
+	e, stop := start(t, newNotes(), Options{})
+	defer stop()
+	apply(t, e, spec)
+	deadline := time.Now().Add(time.Minute)
+	ran := int64(0)
+	for ran < 500 && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
+		ran = e.Progress().Finished
+	}
+	// An engine that is held up answers late as well.
+	if ran < 500 || time.Now().After(deadline) {
+		t.Errorf("%d of 500 checks ran in a minute", ran)
+	}
+}
+
 type streaming struct{ open *atomic.Int64 }
 
 func (streaming) Run(context.Context) check.Outcome { return check.Outcome{Result: health.Success} }

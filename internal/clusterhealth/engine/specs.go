@@ -220,9 +220,10 @@ func (e *Engine) expire(entry *entry, now time.Time) bool {
 // each other, and tells the sink what changed.
 func (e *Engine) summarize(s *specState, force bool) {
 	at := e.opts.Now()
+	open := verdict.OpenWindows(s.Windows, at)
 	members := make([]verdict.Member, len(s.order))
 	for i, entry := range s.order {
-		if window := verdict.OpenWindow(s.Windows, entry.key.Check, at); window != entry.maintenance {
+		if window := verdict.Covering(open, entry.key.Check); window != entry.maintenance {
 			entry.maintenance = window
 			e.sink.CheckRan(entry.key, true)
 		}
