@@ -191,23 +191,31 @@ func TestReady(t *testing.T) {
 }
 
 // A log that grows faster than it can be searched says nothing about the
-// present, and that it says.
+// present, and that it says. One that was silent for a while is not late.
 func TestLateLogsAreErrors(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	line := begin.Format(time.RFC3339Nano) + " a line\n"
 	for _, tt := range []struct {
-		name string
-		late time.Duration
-		want health.Result // nothing where the count can be trusted
+		name            string
+		before, follows string // what there was, and what is followed
+		late            time.Duration
+		want            health.Result // nothing where the count can be trusted
 	}{
-		{"in time", 30 * time.Second, ""},
-		{"late", 2 * time.Minute, health.Error},
+		{"silent", line, "", 2 * time.Minute, ""},
+		{"in time", "", line, 30 * time.Second, ""},
+		{"late", "", line, 2 * time.Minute, health.Error},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			followed := make(chan struct{})
 			open := func(ctx context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
 				if !follow {
-					return io.NopCloser(strings.NewReader(begin.Format(time.RFC3339Nano) + " a line\n")), nil
+					return io.NopCloser(strings.NewReader(tt.before)), nil
 				}
 				reader, writer := io.Pipe()
+				go func() {
+					_, _ = io.WriteString(writer, tt.follows+"rest") // returns when it is read
+					close(followed)
+				}()
 				context.AfterFunc(ctx, func() { _ = writer.Close() })
 				return reader, nil
 			}
@@ -221,6 +229,10 @@ func TestLateLogsAreErrors(t *testing.T) {
 				defer close(ended)
 				f.Run(ctx)
 			}()
+			<-followed
+			for f.Status().Lines == 0 {
+				time.Sleep(time.Millisecond)
+			}
 			out := awaitCaughtUp(t.Context(), []*follower{f})
 			if got := out; (tt.want == "") != (got == nil) || got != nil && got.Result != tt.want {
 				t.Errorf("outcome %+v, want %q", got, tt.want)

@@ -90,7 +90,8 @@ func (f *Follower) Run(ctx context.Context) {
 		grew := f.lines > lines
 		f.err = err
 		if err == nil && !follow {
-			f.caughtUp, follow = true, true
+			// Of what there was nothing is late, however long ago it was written.
+			f.caughtUp, follow, f.lastRead = true, true, time.Time{}
 			f.mu.Unlock()
 			continue
 		}
