@@ -286,9 +286,11 @@ func TestLogGrepReplacedPod(t *testing.T) {
 		}
 		return ""
 	})
+	// The simulated node does not end the stream of a pod that is gone, so it has
+	// to be found silent; then there is time to open the log anew.
+	time.Sleep(3 * time.Second)
 	logLine(t, time.Now(), "replaced-boom")
 	logLine(t, time.Now(), "replaced-boom")
-	// Time for whoever follows the pod that is gone to open its log anew.
 	time.Sleep(5 * time.Second)
 	awaitOutcome(t, c, health.Success, "2 lines of 1 containers")
 }
