@@ -148,6 +148,8 @@ func TestResource(t *testing.T) {
 		{"unknown kind", `{apiVersion: example.com/v1, kind: Gadget, name: x}`, health.Error, "does not know kind Gadget"},
 		{"ready", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, ready: true}`, health.Success, ""},
 		{"secret", `{apiVersion: v1, kind: Secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+		{"secret in lower case", `{apiVersion: v1, kind: secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+		{"secrets in lower case", `{apiVersion: /v1, kind: secret, namespace: resources, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := once(t, compile(t, e, "{name: c, resource: "+tt.resource+"}"))
@@ -353,4 +355,52 @@ func TestLogGrep(t *testing.T) {
 	awaitOutcome(t, c, health.Failure, "at least 3 lines")
 	awaitOutcome(t, compile(t, e, `{name: c, logGrep: {namespace: logs, selector: {matchLabels: {app: none}}, patterns: [x]}}`),
 		health.Error, "no running container")
+}
+
+// TestLogGrepReplacedPod: a pod that takes the name of another has a log of its
+// own, whose lines count once.
+func TestLogGrepReplacedPod(t *testing.T) {
+	namespace(t, "replaced")
+	e := env(t)
+	labels := map[string]string{"app": "replaced"}
+	c := compile(t, e, `{name: c, logGrep: {namespace: replaced, selector: {matchLabels: {app: replaced}}, patterns: [replaced-boom], threshold: 3, idleTimeout: 1s}}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.(check.Streaming).Stream(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	first := pod(t, "replaced", "app-0", labels, "logger")
+	awaitOutcome(t, c, health.Success, "0 lines of 1 containers")
+	if err := cluster.Client.Delete(t.Context(), first, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if err := cluster.Client.Get(t.Context(), client.ObjectKeyFromObject(first), first); client.IgnoreNotFound(err) != nil || err == nil {
+			return "the pod is still there"
+		}
+		return ""
+	})
+	pod(t, "replaced", "app-0", labels, "logger")
+	eventually(t, func() string {
+		var now corev1.Pod
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Namespace: "replaced", Name: "app-0"}, &now); err != nil {
+			return err.Error()
+		}
+		if len(now.Status.ContainerStatuses) == 0 || now.Status.ContainerStatuses[0].State.Running == nil {
+			return "the pod does not run yet"
+		}
+		return ""
+	})
+	// The simulated node does not end the stream of a pod that is gone, so it has
+	// to be found silent; then there is time to open the log anew.
+	time.Sleep(3 * time.Second)
+	logLine(t, time.Now(), "replaced-boom")
+	logLine(t, time.Now(), "replaced-boom")
+	time.Sleep(5 * time.Second)
+	awaitOutcome(t, c, health.Success, "2 lines of 1 containers")
 }

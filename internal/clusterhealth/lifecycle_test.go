@@ -173,6 +173,24 @@ func printed(t *testing.T, path string) (columns []string, row []any) {
 	return columns, table.Rows[0].Cells
 }
 
+// TestRemovedCheckComesBack: a ClusterHealthCheck that somebody removes is made
+// anew with what is known, however long it is until the check runs next.
+func TestRemovedCheckComesBack(t *testing.T) {
+	server := newTarget(t)
+	operate(t, testConfig())
+	create(t, parseSpec(t, "removed", fmt.Sprintf(`{interval: 1h, checks: [{name: c, http: {url: %q}}]}`, server.URL)))
+	before := awaitCheck(t, "removed", "c", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })
+	if err := cluster.Client.Delete(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	after := awaitCheck(t, "removed", "c", func(c *health.ClusterHealthCheck) bool {
+		return c.UID != before.UID && c.Status.Result == health.Success
+	})
+	if !after.Status.LastRunTime.Equal(before.Status.LastRunTime) {
+		t.Errorf("it ran at %s, which is not when it had run: %s", after.Status.LastRunTime, before.Status.LastRunTime)
+	}
+}
+
 func update(t *testing.T, name string, change func(*health.ClusterHealthSpec)) {
 	t.Helper()
 	eventually(t, func() string {
