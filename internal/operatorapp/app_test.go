@@ -249,6 +249,20 @@ func TestRBAC(t *testing.T) {
 	}
 }
 
+// Without a cluster, resource names are guessed as kinds' authors form them.
+func TestRBACGuesses(t *testing.T) {
+	for kind, want := range map[string]string{
+		"Gateway": "gateways", "NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses", "Endpoints": "endpoints",
+		"Mailbox": "mailboxes", "ServiceMesh": "servicemeshes", "Application": "applications",
+	} {
+		path := specFile(t, fmt.Sprintf("  - {name: a, resource: {apiVersion: example.com/v1, kind: %s}}\n", kind))
+		code, stdout, stderr := invoke(t, "", "rbac", "-f", path)
+		if code != 0 || !strings.Contains(stdout, "  - "+want+"\n") {
+			t.Errorf("%s: exit %d, want %s in\n%s%s", kind, code, want, stdout, stderr)
+		}
+	}
+}
+
 // The operator runs in every cluster. What it must not link, and why.
 var banned = map[string]string{
 	"go.temporal.io/":                            "the workflow engine is the back office's; checks are short and their state is in the API server",

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"regexp"
+	"strings"
 	"text/tabwriter"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -271,6 +273,25 @@ func (guessingMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*m
 	if len(versions) > 0 {
 		version = versions[0]
 	}
-	plural, _ := meta.UnsafeGuessKindToResource(kind.WithVersion(version))
-	return &meta.RESTMapping{Resource: plural, GroupVersionKind: kind.WithVersion(version)}, nil
+	full := kind.WithVersion(version)
+	return &meta.RESTMapping{Resource: full.GroupVersion().WithResource(plural(kind.Kind)), GroupVersionKind: full}, nil
 }
+
+func plural(kind string) string {
+	name := strings.ToLower(kind)
+	switch {
+	case name == "endpoints":
+		return name
+	case esEnding.MatchString(name):
+		return name + "es"
+	case iesEnding.MatchString(name):
+		return strings.TrimSuffix(name, "y") + "ies"
+	default:
+		return name + "s"
+	}
+}
+
+var (
+	esEnding  = regexp.MustCompile(`(s|x|ch|sh)$`)
+	iesEnding = regexp.MustCompile(`[^aeiou]y$`)
+)
