@@ -134,14 +134,14 @@ func routeWebhook(t *testing.T, port int) {
 	}
 }
 
-// serviceAccount is how the operator connects in a cluster: with what the chart
-// grants it, and nothing else.
-func serviceAccount(t *testing.T) *rest.Config {
+// serviceAccount is how a pod with that account connects: with what is granted
+// to it, and nothing else.
+func serviceAccount(t *testing.T, namespace, name string) *rest.Config {
 	t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "bodega-operator"}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	request := &authenticationv1.TokenRequest{}
 	if err := cluster.Client.SubResource("token").Create(t.Context(), account, request); err != nil {
-		t.Fatalf("get a token for the operator: %v", err)
+		t.Fatalf("get a token for %s: %v", name, err)
 	}
 	config := rest.AnonymousClientConfig(cluster.Config)
 	config.BearerToken = request.Status.Token
@@ -194,6 +194,19 @@ func TestChartRefusesSensitiveResourceRules(t *testing.T) {
 	}
 }
 
+// Two opt-ins of one namespace would be two roles of one name.
+func TestChartRefusesOptInTwice(t *testing.T) {
+	assets, err := kubetest.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(assets, "helm"), "template", "test", deployFile("chart"),
+		"--set-json", `optIn=[{"namespace":"vault","logs":true},{"namespace":"vault","secrets":["token"]}]`)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), `names namespace "vault" twice`) {
+		t.Errorf("%v\n%.300s", err, out)
+	}
+}
+
 // With everything switched on, what the chart renders fits together, and the
 // operator understands the arguments it is started with.
 func TestChartVariants(t *testing.T) {
@@ -205,6 +218,11 @@ func TestChartVariants(t *testing.T) {
 	}{
 		{"defaults", nil, "--webhook=self-signed", []string{"Deployment", "PodDisruptionBudget", "ValidatingWebhookConfiguration", "ClusterRole", "Role"}},
 		{"no webhook", []string{"webhook.enabled=false"}, "--webhook=off", []string{"Deployment"}},
+		{"memory in another unit", []string{`resources.limits.memory="300M"`}, "--webhook=self-signed", nil},
+		{
+			"nothing that has a default", []string{"resources.limits=null", "dashboards.enabled=true", "dashboards.labels=null"},
+			"--webhook=self-signed", []string{"ConfigMap"},
+		},
 		{
 			"everything", []string{
 				"webhook.certManager=true", "prometheusRule.enabled=true", "serviceMonitor.enabled=true", "dashboards.enabled=true",
@@ -240,6 +258,12 @@ func TestChartVariants(t *testing.T) {
 			// It comes as far as to look for its cluster.
 			cmd := exec.CommandContext(t.Context(), path, args...)
 			cmd.Env = append(os.Environ(), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
+			variables, _, _ := unstructured.NestedSlice(containers[0].(map[string]any), "env")
+			for _, variable := range variables {
+				if v := variable.(map[string]any); v["value"] != nil {
+					cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s", v["name"], v["value"]))
+				}
+			}
 			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "find a cluster") {
 				t.Errorf("%v: %v: %s", args, err, out)
 			}
@@ -288,7 +312,7 @@ func TestInstalledOperator(t *testing.T) {
 	cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = "self-signed", "127.0.0.1", freePort(t)
 	cfg.WebhookSecret, cfg.WebhookService, cfg.WebhookConfiguration = "bodega-operator-webhook", "bodega-operator-webhook", "bodega-operator"
 	routeWebhook(t, cfg.WebhookPort)
-	operateWith(t, serviceAccount(t), cfg)
+	operateWith(t, serviceAccount(t, operatorNamespace, "bodega-operator"), cfg)
 	awaitWebhook(t)
 	awaitSettled(t)
 
