@@ -232,8 +232,10 @@ func TestChartVariants(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			byKind := map[string]*unstructured.Unstructured{}
+			var links []string
 			for _, object := range render(t, tt.values...) {
 				byKind[object.GetKind()] = object
+				links = append(links, serviceLinks(object)...)
 			}
 			for _, kind := range tt.kinds {
 				if byKind[kind] == nil {
@@ -257,7 +259,7 @@ func TestChartVariants(t *testing.T) {
 			}
 			// It comes as far as to look for its cluster.
 			cmd := exec.CommandContext(t.Context(), path, args...)
-			cmd.Env = append(os.Environ(), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
+			cmd.Env = append(append(os.Environ(), links...), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
 			variables, _, _ := unstructured.NestedSlice(containers[0].(map[string]any), "env")
 			for _, variable := range variables {
 				if v := variable.(map[string]any); v["value"] != nil {
@@ -281,6 +283,19 @@ func TestChartVariants(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// serviceLinks are the variables that the kubelet sets for a service in the pods
+// of its namespace.
+func serviceLinks(object *unstructured.Unstructured) []string {
+	if object.GetKind() != "Service" {
+		return nil
+	}
+	name := strings.ToUpper(strings.ReplaceAll(object.GetName(), "-", "_"))
+	return []string{
+		name + "_SERVICE_HOST=10.0.0.1", name + "_SERVICE_PORT=443",
+		name + "_PORT=tcp://10.0.0.1:443", name + "_PORT_443_TCP=tcp://10.0.0.1:443",
 	}
 }
 
