@@ -207,6 +207,7 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{"help", []string{"--help"}, 0, "Usage: bodega-operator"},
+		{"choices", []string{"check", "--help"}, 0, "text,json"},
 		{"nothing", nil, 2, "expected"},
 		{"unknown flag", []string{"check", "--speed=fast"}, 2, "unknown flag"},
 		{"no such file", []string{"check", "-f", "/no/such/file"}, 2, "/no/such/file"},

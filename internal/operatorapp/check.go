@@ -25,7 +25,7 @@ import (
 type checkCommand struct {
 	File         string `short:"f" required:"" help:"File with one ClusterHealthSpec; - for standard input."`
 	Kubeconfig   string `type:"path" help:"Kubeconfig of the cluster; needed by checks that ask its API."`
-	Output       string `short:"o" enum:"text,json" default:"text" help:"What to print."`
+	Output       string `short:"o" enum:"text,json" default:"text" help:"What to print: ${enum}."`
 	ValidateOnly bool   `help:"Only say whether the spec is valid; needs no cluster."`
 	Concurrency  int    `default:"64" help:"Checks that run at once."`
 	PerTarget    int    `default:"4" help:"Checks that meet one target at once."`
