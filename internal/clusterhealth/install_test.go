@@ -394,6 +394,7 @@ func TestInstalledOperator(t *testing.T) {
 		return fmt.Sprintf(`checks: [{name: c, http: {url: %q, headers: [{name: Authorization, valueFrom: {namespace: %s, name: %s, key: value}}]}}]`, server.URL, ns, name)
 	}
 	logs := `checks: [{name: c, logGrep: {namespace: opted, selector: {matchLabels: {app: db}}, patterns: [never-seen]}}]`
+	pods := `checks: [{name: c, podStatus: {namespaces: [opted], selector: {matchLabels: {app: db}}}}]`
 	for _, tt := range []struct {
 		name   string
 		author client.Client
@@ -407,6 +408,8 @@ func TestInstalledOperator(t *testing.T) {
 		{"secret by who may not", plain, secret("opted", "token"), "plain may not get secrets token in namespace opted"},
 		{"secret not opted in", trusted, secret("opted", "other"), "the operator may not get secrets other"},
 		{"secret by who may", trusted, secret("opted", "token"), ""},
+		{"pods by who may not", plain, pods, "plain may not list pods in namespace opted"},
+		{"pods by who may", trusted, pods, ""},
 		{"logs by who may not", plain, logs, "plain may not get pods/log"},
 		{"logs by who may", trusted, logs, ""},
 		{"resource by who may not", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, "plain may not list configmaps in the whole cluster"},
