@@ -54,7 +54,8 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 	routeWebhook(t, cfg.WebhookPort)
 	operate(t, cfg)
 	awaitWebhook(t)
-	create(t, parseSpec(t, "measured", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}, {name: down, tcp: {address: %q}}]}`, server.URL, closedPort(t))))
+	measured := parseSpec(t, "measured", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}, {name: down, tcp: {address: %q}}]}`, server.URL, closedPort(t)))
+	create(t, measured)
 	awaitOverall(t, "measured", health.Failure)
 	awaitCheck(t, "measured", "up", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })
 
@@ -101,6 +102,18 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 	for _, file := range append(files, deployFile("chart", "rules", "clusterhealth.yaml")) {
 		promtool.Exist(t, file, exists)
 	}
+
+	if err := cluster.Client.Delete(t.Context(), measured); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		for line := range strings.Lines(get(t, "http://"+cfg.MetricsAddress+"/metrics")) {
+			if strings.Contains(line, `spec="measured"`) {
+				return "a deleted spec leaves " + line
+			}
+		}
+		return ""
+	})
 }
 
 // ownMetrics leaves out what libraries name.
