@@ -1,5 +1,6 @@
 #!/bin/sh
-# Generates deep copies and CRDs from the API types.
+# Generates deep copies and CRDs from the API types. Kustomize's copy of the
+# CRDs is rendered from the chart's, by kustomize/render.sh.
 #
 # Usage: generate.sh          write them
 #        generate.sh verify   fail where what is committed differs
@@ -18,7 +19,6 @@ fi
 	paths=./api/health/v1alpha1 \
 	output:crd:dir=deploy/operator/chart/crds
 
-# The chart's copy is the one that is written; kustomize reads the same files.
 if [ "${1:-}" = verify ]; then
 	changed=$(git status --porcelain -- api/health deploy/operator/chart/crds)
 	if [ -n "$changed" ]; then

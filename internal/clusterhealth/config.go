@@ -28,9 +28,11 @@ type Config struct {
 	AllowMetadataAddresses bool     `help:"Let probes reach the addresses, link-local and other, at which clouds serve credentials."`
 	DenyCIDRs              []string `name:"deny-cidr" help:"Networks that probes must not reach, besides those addresses."`
 
-	Webhook              string `enum:"off,self-signed,files" default:"off" help:"Serve the admission webhook with a certificate of its own (self-signed) or from files, as cert-manager mounts them. Without it, checks that read secrets or logs or run commands are refused."`
-	WebhookHost          string `help:"Address to serve the webhook on; all where empty."`
-	WebhookPort          int    `default:"9443" help:"Port to serve the webhook on."`
+	Webhook     string `enum:"off,self-signed,files" default:"off" help:"Serve the admission webhook with a certificate of its own (self-signed) or from files, as cert-manager mounts them. Without it, checks that read secrets or logs or run commands are refused."`
+	WebhookHost string `help:"Address to serve the webhook on; all where empty."`
+	// No variable: Kubernetes sets the one of that name to the URL of the webhook's
+	// service, in every pod beside it.
+	WebhookPort          int    `env:"-" default:"9443" help:"Port to serve the webhook on."`
 	WebhookCertDir       string `default:"/etc/bodega-operator/webhook" help:"Folder of tls.crt and tls.key, with --webhook=files."`
 	WebhookSecret        string `default:"bodega-operator-webhook" help:"Secret that the certificate is kept in, with --webhook=self-signed."`
 	WebhookService       string `default:"bodega-operator-webhook" help:"Service that the API server reaches the webhook by, with --webhook=self-signed."`

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -53,7 +54,8 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 	routeWebhook(t, cfg.WebhookPort)
 	operate(t, cfg)
 	awaitWebhook(t)
-	create(t, parseSpec(t, "measured", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}, {name: down, tcp: {address: %q}}]}`, server.URL, closedPort(t))))
+	measured := parseSpec(t, "measured", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}, {name: down, tcp: {address: %q}}]}`, server.URL, closedPort(t)))
+	create(t, measured)
 	awaitOverall(t, "measured", health.Failure)
 	awaitCheck(t, "measured", "up", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })
 
@@ -100,6 +102,18 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 	for _, file := range append(files, deployFile("chart", "rules", "clusterhealth.yaml")) {
 		promtool.Exist(t, file, exists)
 	}
+
+	if err := cluster.Client.Delete(t.Context(), measured); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		for line := range strings.Lines(get(t, "http://"+cfg.MetricsAddress+"/metrics")) {
+			if strings.Contains(line, `spec="measured"`) {
+				return "a deleted spec leaves " + line
+			}
+		}
+		return ""
+	})
 }
 
 // ownMetrics leaves out what libraries name.
@@ -119,24 +133,39 @@ func TestArgoHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	status := func(text string) string {
+		return fmt.Sprintf(`{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"validUntil":%q,%s}}`,
+			time.Now().Add(time.Hour).UTC().Format(time.RFC3339), text)
+	}
+	const ranOut = `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"validUntil":"2000-01-01T00:00:00Z",%s}}`
 	for _, tt := range []struct{ name, object, want string }{
 		{"new", `{"metadata":{"generation":1},"spec":{}}`, "Progressing"},
+		{"not taken up", `{"metadata":{"generation":1},"spec":{},"status":{}}`, "Progressing"},
 		{"of a former generation", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":1,"overall":"Success"}}`, "Progressing"},
-		{"healthy", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Success"}}`, "Healthy"},
-		{"failed", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Failure","message":"failed: dns"}}`, "Degraded"},
-		{"error", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Error"}}`, "Degraded"},
-		{"pending", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Pending"}}`, "Progressing"},
-		{"unknown", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Unknown"}}`, "Unknown"},
-		{"suspended", `{"metadata":{"generation":2},"spec":{"suspend":true},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Success"}}`, "Suspended"},
-		{"stalled", `{"metadata":{"generation":2},"spec":{},"status":{"conditions":[{"type":"Stalled","status":"True","message":"bad"}]}}`, "Degraded"},
+		{"scheduled before", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":1,"healthGeneration":1,"overall":"Failure"}}`, "Progressing"},
+		{"healthy", status(`"overall":"Success"`), "Healthy"},
+		{"failed", status(`"overall":"Failure","message":"failed: dns"`), "Degraded"},
+		{"error", status(`"overall":"Error"`), "Degraded"},
+		{"pending", status(`"overall":"Pending"`), "Progressing"},
+		{"unknown", status(`"overall":"Unknown"`), "Unknown"},
+		{"success that ran out", fmt.Sprintf(ranOut, `"overall":"Success"`), "Unknown"},
+		{"failure that ran out", fmt.Sprintf(ranOut, `"overall":"Failure"`), "Unknown"},
+		{"suspended", `{"metadata":{"generation":2},"spec":{"suspend":true},"status":{"observedGeneration":2,"healthGeneration":2,"overall":"Unknown"}}`, "Suspended"},
+		{"stalled", `{"metadata":{"generation":2},"spec":{},"status":{"observedGeneration":2,"conditions":[{"type":"Stalled","status":"True","message":"bad"}]}}`, "Degraded"},
+		{"mended", `{"metadata":{"generation":3},"spec":{},"status":{"observedGeneration":2,"conditions":[{"type":"Stalled","status":"True","message":"bad"}]}}`, "Progressing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var object any
 			if err := json.Unmarshal([]byte(tt.object), &object); err != nil {
 				t.Fatal(err)
 			}
-			state := lua.NewState()
+			// Argo CD opens no libraries but these, and of the last only the times.
+			state := lua.NewState(lua.Options{SkipOpenLibs: true})
 			defer state.Close()
+			for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenOs} {
+				state.Push(state.NewFunction(open))
+				state.Call(0, 0)
+			}
 			state.SetGlobal("obj", toLua(state, object))
 			if err := state.DoString(string(script)); err != nil {
 				t.Fatal(err)

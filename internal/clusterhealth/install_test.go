@@ -134,14 +134,14 @@ func routeWebhook(t *testing.T, port int) {
 	}
 }
 
-// serviceAccount is how the operator connects in a cluster: with what the chart
-// grants it, and nothing else.
-func serviceAccount(t *testing.T) *rest.Config {
+// serviceAccount is how a pod with that account connects: with what is granted
+// to it, and nothing else.
+func serviceAccount(t *testing.T, namespace, name string) *rest.Config {
 	t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "bodega-operator"}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	request := &authenticationv1.TokenRequest{}
 	if err := cluster.Client.SubResource("token").Create(t.Context(), account, request); err != nil {
-		t.Fatalf("get a token for the operator: %v", err)
+		t.Fatalf("get a token for %s: %v", name, err)
 	}
 	config := rest.AnonymousClientConfig(cluster.Config)
 	config.BearerToken = request.Status.Token
@@ -194,6 +194,19 @@ func TestChartRefusesSensitiveResourceRules(t *testing.T) {
 	}
 }
 
+// Two opt-ins of one namespace would be two roles of one name.
+func TestChartRefusesOptInTwice(t *testing.T) {
+	assets, err := kubetest.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(assets, "helm"), "template", "test", deployFile("chart"),
+		"--set-json", `optIn=[{"namespace":"vault","logs":true},{"namespace":"vault","secrets":["token"]}]`)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), `names namespace "vault" twice`) {
+		t.Errorf("%v\n%.300s", err, out)
+	}
+}
+
 // With everything switched on, what the chart renders fits together, and the
 // operator understands the arguments it is started with.
 func TestChartVariants(t *testing.T) {
@@ -205,6 +218,11 @@ func TestChartVariants(t *testing.T) {
 	}{
 		{"defaults", nil, "--webhook=self-signed", []string{"Deployment", "PodDisruptionBudget", "ValidatingWebhookConfiguration", "ClusterRole", "Role"}},
 		{"no webhook", []string{"webhook.enabled=false"}, "--webhook=off", []string{"Deployment"}},
+		{"memory in another unit", []string{`resources.limits.memory="300M"`}, "--webhook=self-signed", nil},
+		{
+			"nothing that has a default", []string{"resources.limits=null", "dashboards.enabled=true", "dashboards.labels=null"},
+			"--webhook=self-signed", []string{"ConfigMap"},
+		},
 		{
 			"everything", []string{
 				"webhook.certManager=true", "prometheusRule.enabled=true", "serviceMonitor.enabled=true", "dashboards.enabled=true",
@@ -214,8 +232,10 @@ func TestChartVariants(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			byKind := map[string]*unstructured.Unstructured{}
+			var links []string
 			for _, object := range render(t, tt.values...) {
 				byKind[object.GetKind()] = object
+				links = append(links, serviceLinks(object)...)
 			}
 			for _, kind := range tt.kinds {
 				if byKind[kind] == nil {
@@ -239,7 +259,13 @@ func TestChartVariants(t *testing.T) {
 			}
 			// It comes as far as to look for its cluster.
 			cmd := exec.CommandContext(t.Context(), path, args...)
-			cmd.Env = append(os.Environ(), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
+			cmd.Env = append(append(os.Environ(), links...), "KUBECONFIG=", "KUBERNETES_SERVICE_HOST=")
+			variables, _, _ := unstructured.NestedSlice(containers[0].(map[string]any), "env")
+			for _, variable := range variables {
+				if v := variable.(map[string]any); v["value"] != nil {
+					cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s", v["name"], v["value"]))
+				}
+			}
 			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "find a cluster") {
 				t.Errorf("%v: %v: %s", args, err, out)
 			}
@@ -257,6 +283,19 @@ func TestChartVariants(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// serviceLinks are the variables that the kubelet sets for a service in the pods
+// of its namespace.
+func serviceLinks(object *unstructured.Unstructured) []string {
+	if object.GetKind() != "Service" {
+		return nil
+	}
+	name := strings.ToUpper(strings.ReplaceAll(object.GetName(), "-", "_"))
+	return []string{
+		name + "_SERVICE_HOST=10.0.0.1", name + "_SERVICE_PORT=443",
+		name + "_PORT=tcp://10.0.0.1:443", name + "_PORT_443_TCP=tcp://10.0.0.1:443",
 	}
 }
 
@@ -288,7 +327,7 @@ func TestInstalledOperator(t *testing.T) {
 	cfg.Webhook, cfg.WebhookHost, cfg.WebhookPort = "self-signed", "127.0.0.1", freePort(t)
 	cfg.WebhookSecret, cfg.WebhookService, cfg.WebhookConfiguration = "bodega-operator-webhook", "bodega-operator-webhook", "bodega-operator"
 	routeWebhook(t, cfg.WebhookPort)
-	operateWith(t, serviceAccount(t), cfg)
+	operateWith(t, serviceAccount(t, operatorNamespace, "bodega-operator"), cfg)
 	awaitWebhook(t)
 	awaitSettled(t)
 
@@ -355,6 +394,7 @@ func TestInstalledOperator(t *testing.T) {
 		return fmt.Sprintf(`checks: [{name: c, http: {url: %q, headers: [{name: Authorization, valueFrom: {namespace: %s, name: %s, key: value}}]}}]`, server.URL, ns, name)
 	}
 	logs := `checks: [{name: c, logGrep: {namespace: opted, selector: {matchLabels: {app: db}}, patterns: [never-seen]}}]`
+	pods := `checks: [{name: c, podStatus: {namespaces: [opted], selector: {matchLabels: {app: db}}}}]`
 	for _, tt := range []struct {
 		name   string
 		author client.Client
@@ -370,6 +410,8 @@ func TestInstalledOperator(t *testing.T) {
 		{"secret by who may", trusted, secret("opted", "token"), ""},
 		{"secret in lower case", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: secret, namespace: opted, name: token}}]`, "plain may not get secrets token in namespace opted"},
 		{"client certificate by who may not", plain, `checks: [{name: c, tls: {address: "h:1", tls: {clientCertificate: {namespace: opted, name: token}}}}]`, "plain may not get secrets token in namespace opted"},
+		{"pods by who may not", plain, pods, "plain may not list pods in namespace opted"},
+		{"pods by who may", trusted, pods, ""},
 		{"logs by who may not", plain, logs, "plain may not get pods/log"},
 		{"logs by who may", trusted, logs, ""},
 		{"resource by who may not", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, "plain may not list configmaps in the whole cluster"},

@@ -115,8 +115,8 @@ func dispatch(ctx context.Context, args []string, io streams) int {
 
 type runCommand struct {
 	Kubeconfig string `type:"existingfile" help:"Kubeconfig of the cluster; the pod's own account where absent."`
-	LogLevel   string `enum:"debug,info,warn,error" default:"info" help:"Least severe log lines to write."`
-	LogFormat  string `enum:"json,text" default:"json" help:"How log lines are written."`
+	LogLevel   string `enum:"debug,info,warn,error" default:"info" help:"Least severe log lines to write: ${enum}."`
+	LogFormat  string `enum:"json,text" default:"json" help:"How log lines are written: ${enum}."`
 
 	clusterhealth.Config `embed:""`
 }

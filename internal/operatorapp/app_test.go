@@ -207,6 +207,7 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{"help", []string{"--help"}, 0, "Usage: bodega-operator"},
+		{"choices", []string{"check", "--help"}, 0, "text,json"},
 		{"nothing", nil, 2, "expected"},
 		{"unknown flag", []string{"check", "--speed=fast"}, 2, "unknown flag"},
 		{"no such file", []string{"check", "-f", "/no/such/file"}, 2, "/no/such/file"},
@@ -246,6 +247,20 @@ func TestRBAC(t *testing.T) {
 	}
 	if strings.Contains(stdout, "pods/exec") || !strings.Contains(stderr, "left out, since db is not opted in: create pods/exec") {
 		t.Errorf("commands are granted where nobody opted in: %s\n%s", stderr, stdout)
+	}
+}
+
+// Without a cluster, resource names are guessed as kinds' authors form them.
+func TestRBACGuesses(t *testing.T) {
+	for kind, want := range map[string]string{
+		"Gateway": "gateways", "NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses", "Endpoints": "endpoints",
+		"Mailbox": "mailboxes", "ServiceMesh": "servicemeshes", "Application": "applications",
+	} {
+		path := specFile(t, fmt.Sprintf("  - {name: a, resource: {apiVersion: example.com/v1, kind: %s}}\n", kind))
+		code, stdout, stderr := invoke(t, "", "rbac", "-f", path)
+		if code != 0 || !strings.Contains(stdout, "  - "+want+"\n") {
+			t.Errorf("%s: exit %d, want %s in\n%s%s", kind, code, want, stdout, stderr)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"regexp"
+	"strings"
 	"text/tabwriter"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -23,7 +25,7 @@ import (
 type checkCommand struct {
 	File         string `short:"f" required:"" help:"File with one ClusterHealthSpec; - for standard input."`
 	Kubeconfig   string `type:"path" help:"Kubeconfig of the cluster; needed by checks that ask its API."`
-	Output       string `short:"o" enum:"text,json" default:"text" help:"What to print."`
+	Output       string `short:"o" enum:"text,json" default:"text" help:"What to print: ${enum}."`
 	ValidateOnly bool   `help:"Only say whether the spec is valid; needs no cluster."`
 	Concurrency  int    `default:"64" help:"Checks that run at once."`
 	PerTarget    int    `default:"4" help:"Checks that meet one target at once."`
@@ -271,6 +273,25 @@ func (guessingMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*m
 	if len(versions) > 0 {
 		version = versions[0]
 	}
-	plural, _ := meta.UnsafeGuessKindToResource(kind.WithVersion(version))
-	return &meta.RESTMapping{Resource: plural, GroupVersionKind: kind.WithVersion(version)}, nil
+	full := kind.WithVersion(version)
+	return &meta.RESTMapping{Resource: full.GroupVersion().WithResource(plural(kind.Kind)), GroupVersionKind: full}, nil
 }
+
+func plural(kind string) string {
+	name := strings.ToLower(kind)
+	switch {
+	case name == "endpoints":
+		return name
+	case esEnding.MatchString(name):
+		return name + "es"
+	case iesEnding.MatchString(name):
+		return strings.TrimSuffix(name, "y") + "ies"
+	default:
+		return name + "s"
+	}
+}
+
+var (
+	esEnding  = regexp.MustCompile(`(s|x|ch|sh)$`)
+	iesEnding = regexp.MustCompile(`[^aeiou]y$`)
+)

@@ -93,19 +93,17 @@ func (e *Engine) specStatus(s *specState, left time.Duration) SpecStatus {
 }
 
 // validity is how long the overall status is true: as long as each of its
-// parts. What never ran or has run out limits nothing.
+// parts. What never ran or has run out limits nothing. It is below zero where a
+// part ran out and nothing has noticed, which nothing but a metric tells then.
 func (s *specState) validity() time.Duration {
-	left := time.Duration(-1)
+	left, limited := minValidity, false
 	for _, entry := range s.order {
 		if entry.renewed.IsZero() || entry.state.Result() == health.Unknown {
 			continue
 		}
-		if l := entry.validFor - time.Since(entry.renewed); left < 0 || l < left {
-			left = max(0, l)
+		if l := entry.validFor - time.Since(entry.renewed); !limited || l < left {
+			left, limited = l, true
 		}
-	}
-	if left < 0 {
-		return minValidity
 	}
 	return left
 }

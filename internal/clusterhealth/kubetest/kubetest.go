@@ -73,8 +73,9 @@ func Root() string {
 // where test/kube/build.sh keeps them. That they are absent is an error and no
 // reason to skip.
 func Assets() (string, error) {
-	dir := os.Getenv("KUBEBUILDER_ASSETS")
+	dir, remedy := os.Getenv("KUBEBUILDER_ASSETS"), "unset KUBEBUILDER_ASSETS"
 	if dir == "" {
+		remedy = "run test/kube/build.sh, which takes minutes once for a machine"
 		out, err := exec.Command(filepath.Join(Root(), "test", "kube", "build.sh"), "path").Output()
 		if err != nil {
 			return "", fmt.Errorf("ask test/kube/build.sh for its folder: %w", err)
@@ -83,7 +84,7 @@ func Assets() (string, error) {
 	}
 	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kwok", "kwok.yaml", "helm"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("%s has no %s: run test/kube/build.sh, which takes minutes once for a machine", dir, name)
+			return "", fmt.Errorf("%s has no %s: %s", dir, name, remedy)
 		}
 	}
 	return dir, nil

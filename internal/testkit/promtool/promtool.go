@@ -63,8 +63,8 @@ var (
 	variable  = regexp.MustCompile(`\$[a-z]+`)
 )
 
-// Dashboard checks that every expression of a Grafana dashboard is PromQL, and
-// that no two panels have one id.
+// Dashboard checks that every expression of a Grafana dashboard is PromQL, that
+// no two panels have one id, and that a number says which of its values is bad.
 func Dashboard(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -74,9 +74,14 @@ func Dashboard(t *testing.T, file string) {
 	var board struct {
 		UID, Title string
 		Panels     []struct {
-			ID      int
-			Title   string
-			Targets []struct{ Expr string }
+			ID          int
+			Type, Title string
+			Targets     []struct{ Expr string }
+			FieldConfig struct {
+				Defaults struct {
+					Thresholds struct{ Steps []any }
+				}
+			}
 		}
 	}
 	if err := json.Unmarshal(text, &board); err != nil {
@@ -96,6 +101,9 @@ func Dashboard(t *testing.T, file string) {
 		ids[p.ID] = true
 		if len(p.Targets) == 0 {
 			t.Errorf("%s: panel %q asks for nothing", filepath.Base(file), p.Title)
+		}
+		if p.Type == "stat" && len(p.FieldConfig.Defaults.Thresholds.Steps) == 0 {
+			t.Errorf("%s: panel %q has no thresholds, and Grafana's own are green below 80 and red above", filepath.Base(file), p.Title)
 		}
 		for i, target := range p.Targets {
 			expr := variable.ReplaceAllString(intervals.Replace(target.Expr), ".*")

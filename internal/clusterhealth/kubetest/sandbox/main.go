@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -28,7 +29,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		os.Exit(1)
 	}
@@ -43,7 +44,15 @@ checks:
 - {name: nodes, resource: {apiVersion: v1, kind: Node, conditions: [{jsonPath: '{.status.conditions[?(@.type=="Ready")].status}', operator: Equals, value: "True"}]}}
 `
 
-func run(ctx context.Context) (err error) {
+// run prints to out how to look around, and to progress what it waits for. An
+// interrupt ends whatever is going on, which is no failure.
+func run(ctx context.Context, out, progress io.Writer) (err error) {
+	unlessInterrupted := func(err error) error {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 	dir, err := os.MkdirTemp("", "bodega-sandbox-")
 	if err != nil {
 		return err
@@ -54,7 +63,7 @@ func run(ctx context.Context) (err error) {
 	if err := os.WriteFile(logs, []byte(line), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "starting etcd, kube-apiserver, kube-controller-manager and kwok ...")
+	fmt.Fprintln(progress, "starting etcd, kube-apiserver, kube-controller-manager and kwok ...")
 	cluster, err := kubetest.Start(ctx, kubetest.Options{
 		Controllers: true, Kwok: true, Dir: dir, Logs: map[string]string{"shop": logs},
 	})
@@ -74,15 +83,15 @@ func run(ctx context.Context) (err error) {
 	go func() { _ = server.Serve(web) }() // ends with the command
 	defer func() { _ = server.Close() }() // it ends with the command
 	if err := populate(ctx, cluster.Client, web.Addr().String()); err != nil {
-		return err
+		return unlessInterrupted(err)
 	}
 
-	fmt.Fprintln(os.Stderr, "building and starting the operator ...")
+	fmt.Fprintln(progress, "building and starting the operator ...")
 	binary := filepath.Join(dir, "bodega-operator")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, filepath.Join(kubetest.Root(), "cmd", "bodega-operator"))
 	build.Dir = kubetest.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the operator: %w: %s", err, out)
+	if text, err := build.CombinedOutput(); err != nil {
+		return unlessInterrupted(fmt.Errorf("build the operator: %w: %s", err, text))
 	}
 	log, err := os.Create(filepath.Join(dir, "bodega-operator.log"))
 	if err != nil {
@@ -104,20 +113,17 @@ func run(ctx context.Context) (err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- operator.Wait() }()
 	healthy := make(chan error, 1)
-	go func() { healthy <- awaitHealthy(ctx, cluster.Client) }()
+	go func() { healthy <- awaitHealthy(ctx, cluster.Client, progress) }()
 	select {
 	case err = <-ended:
 	case err = <-healthy:
 		if err == nil {
-			fmt.Printf(guide, cluster.Kubeconfig, metrics, dir)
+			fmt.Fprintf(out, guide, cluster.Kubeconfig, metrics, dir)
 		}
 		err = errors.Join(err, <-ended)
 	}
-	if ctx.Err() != nil {
-		return nil
-	}
 	text, _ := os.ReadFile(log.Name()) // the folder goes with the command
-	return fmt.Errorf("the operator ended: %w; it said:\n%s", err, text)
+	return unlessInterrupted(fmt.Errorf("the operator ended: %w; it said:\n%s", err, text))
 }
 
 const guide = `
@@ -134,8 +140,11 @@ The control plane runs, and the sample spec is healthy. Look around:
 Logs of every process are in %s. Interrupt to end it all.
 `
 
-// awaitHealthy waits until the sample spec is, which takes a few seconds.
-func awaitHealthy(ctx context.Context, c client.Client) error {
+// awaitHealthy waits until the sample spec is, which takes a few seconds; when it
+// takes more, it says what it waits for.
+func awaitHealthy(ctx context.Context, c client.Client, progress io.Writer) error {
+	tell := time.NewTicker(15 * time.Second)
+	defer tell.Stop()
 	for {
 		var spec health.ClusterHealthSpec
 		err := c.Get(ctx, client.ObjectKey{Name: "sandbox"}, &spec)
@@ -145,6 +154,15 @@ func awaitHealthy(ctx context.Context, c client.Client) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-tell.C:
+			why := "it has no status; bodega-operator.log beside the kubeconfig may say why"
+			switch {
+			case err != nil:
+				why = err.Error()
+			case spec.Status.Overall != "":
+				why = fmt.Sprintf("%s, %s", spec.Status.Overall, spec.Status.Message)
+			}
+			fmt.Fprintf(progress, "waiting for the sample spec to be healthy: %s\n", why)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
@@ -176,6 +194,8 @@ func populate(ctx context.Context, c client.Client, web string) error {
 
 // create tries again while the namespace's service account is being made.
 func create(ctx context.Context, c client.Client, object client.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	for {
 		err := c.Create(ctx, object)
 		if err == nil {
