@@ -282,11 +282,11 @@ func TestEndedLogsAreAskedForRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := t0.Format(time.RFC3339Nano) + " boom\n"
 		second := first + t0.Add(time.Second).Format(time.RFC3339Nano) + " boom\n"
-		open, asked := script(first, first, first, first, second)
+		open, _ := script(first, first, first, first, second)
 		if matches, _ := follow(t, open, 30*time.Second); matches != 2 {
 			t.Errorf("%d matches, want 2", matches)
 		}
-		open, asked = script(first)
+		open, asked := script(first)
 		matches, status := follow(t, open, 10*time.Minute)
 		if matches != 1 || status.Err != nil || !status.CaughtUp {
 			t.Errorf("%d matches, want 1; %+v", matches, status)

@@ -48,10 +48,12 @@ checks:
 // interrupt ends whatever is going on, which is no failure.
 func run(ctx context.Context, out, progress io.Writer) (err error) {
 	unlessInterrupted := func(err error) error {
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
+			return err
 		}
-		return err
 	}
 	dir, err := os.MkdirTemp("", "bodega-sandbox-")
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,8 +22,8 @@ func start(t *testing.T) (lines <-chan string, interrupt func() error) {
 	reader, writer := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, writer, writer)
-		writer.Close()
+		err := run(ctx, writer, writer)
+		ended <- errors.Join(err, writer.Close())
 	}()
 	printed := make(chan string, 100)
 	go func() {
