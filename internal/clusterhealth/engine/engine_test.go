@@ -297,6 +297,28 @@ func TestOverdueShows(t *testing.T) {
 	}
 }
 
+// A scheduler that no longer turns finds nothing that ran out; that nobody
+// renews the overall status shows all the same.
+func TestRunningOutShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, stop := start(t, newNotes(), Options{})
+		apply(t, e, Spec{Name: "s", Checks: []Check{definition("c", succeed)}})
+		time.Sleep(time.Minute)
+		stop()
+		left := func() (left time.Duration) {
+			e.Each(func(CheckStatus) {}, func(s SpecStatus) { left = time.Until(s.ValidUntil) })
+			return left
+		}
+		if left := left(); left <= 0 {
+			t.Errorf("%s left while checks run", left)
+		}
+		time.Sleep(10 * time.Minute)
+		if left := left(); left > -8*time.Minute {
+			t.Errorf("%s left after ten minutes without a run", left)
+		}
+	})
+}
+
 func TestPanicIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, stop := start(t, newNotes(), Options{})
@@ -411,28 +433,6 @@ func TestResultsRunOut(t *testing.T) {
 			t.Errorf("overall %s after it was resumed", got)
 		}
 		stop()
-	})
-}
-
-// A scheduler that no longer turns finds nothing that ran out; that nobody
-// renews the overall status shows all the same.
-func TestRunningOutShows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, stop := start(t, newNotes(), Options{})
-		apply(t, e, Spec{Name: "s", Checks: []Check{definition("c", succeed)}})
-		time.Sleep(time.Minute)
-		stop()
-		left := func() (left time.Duration) {
-			e.Each(func(CheckStatus) {}, func(s SpecStatus) { left = time.Until(s.ValidUntil) })
-			return left
-		}
-		if left := left(); left <= 0 {
-			t.Errorf("%s left while checks run", left)
-		}
-		time.Sleep(10 * time.Minute)
-		if left := left(); left > -8*time.Minute {
-			t.Errorf("%s left after ten minutes without a run", left)
-		}
 	})
 }
 
