@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -54,6 +55,7 @@ type operator struct {
 
 	mu          sync.Mutex
 	unscheduled map[string]time.Time // specs that the engine does not run, since when
+	unready     atomic.Bool
 }
 
 // Run runs one replica of the operator against a cluster until ctx ends. It
@@ -346,10 +348,25 @@ func (op *operator) alive(*http.Request) error {
 	return nil
 }
 
-// ready says that this replica does its work, not just that it lives: a leader
-// runs its checks and writes what they say, a standby watches the leader.
+// ready logs why this replica is not ready, once: whoever asks is not told.
 func (op *operator) ready(req *http.Request) error {
-	if expiry := op.webhookExpiry(); op.cfg.Webhook != "off" && time.Now().After(expiry) {
+	err := op.working(req.Context())
+	if was := op.unready.Swap(err != nil); err != nil && !was {
+		op.log.Warn("not ready", "error", err)
+	} else if err == nil && was {
+		op.log.Info("ready")
+	}
+	return err
+}
+
+// working says that this replica does its work, not just that it lives: a leader
+// runs its checks and writes what they say, a standby watches the leader.
+func (op *operator) working(ctx context.Context) error {
+	switch expiry := op.webhookExpiry(); {
+	case op.cfg.Webhook == "off":
+	case expiry.IsZero():
+		return errors.New("the webhook has yet to get a certificate")
+	case time.Now().After(expiry):
 		return fmt.Errorf("the webhook's certificate expired at %s", expiry.UTC().Format(time.RFC3339))
 	}
 	if !op.leads() {
@@ -361,7 +378,7 @@ func (op *operator) ready(req *http.Request) error {
 	if err := progressing(op.engine.Progress(), op.writer.Stalled()); err != nil {
 		return err
 	}
-	return op.allScheduled(req.Context())
+	return op.allScheduled(ctx)
 }
 
 // progressing says why a leader whose writes have been failing for a while does
