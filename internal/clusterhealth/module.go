@@ -399,29 +399,39 @@ func progressing(p engine.Progress, stalled time.Duration) error {
 
 // allScheduled fails while a spec has not reached the engine for a while.
 func (op *operator) allScheduled(ctx context.Context) error {
-	var specs health.ClusterHealthSpecList
-	if err := op.manager.GetClient().List(ctx, &specs, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list the specs: %w", err)
+	waiting, err := op.waiting(ctx)
+	if err != nil {
+		return err
 	}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	present := make(map[string]bool, len(specs.Items))
-	for i := range specs.Items {
-		spec := &specs.Items[i]
-		if !spec.DeletionTimestamp.IsZero() || op.engine.Runs(spec.Name, string(spec.UID), spec.Generation) {
-			continue
-		}
-		present[spec.Name] = true
-		if _, known := op.unscheduled[spec.Name]; !known {
-			op.unscheduled[spec.Name] = time.Now()
+	for name := range waiting {
+		if _, known := op.unscheduled[name]; !known {
+			op.unscheduled[name] = time.Now()
 		}
 	}
 	for name, since := range op.unscheduled {
-		if !present[name] {
+		if !waiting[name] {
 			delete(op.unscheduled, name)
 		} else if time.Since(since) > scheduledWithin {
 			return fmt.Errorf("spec %s has not been scheduled for %s", name, time.Since(since).Round(time.Second))
 		}
 	}
 	return nil
+}
+
+// waiting are the specs that the engine of this leader does not run.
+func (op *operator) waiting(ctx context.Context) (map[string]bool, error) {
+	var specs health.ClusterHealthSpecList
+	if err := op.manager.GetClient().List(ctx, &specs, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list the specs: %w", err)
+	}
+	out := map[string]bool{}
+	for i := range specs.Items {
+		spec := &specs.Items[i]
+		if spec.DeletionTimestamp.IsZero() && !op.engine.Runs(spec.Name, string(spec.UID), spec.Generation) {
+			out[spec.Name] = true
+		}
+	}
+	return out, nil
 }
