@@ -118,7 +118,7 @@ it("an operator's day: what needs a person, the overview, holds decided together
   const all = await openHolds();
   const cutOff = page.getByRole('listitem').filter({ hasText: 'removals of one feed' }).first();
   const discard = cutOff.getByRole('button', { name: /^Discard/ });
-  const held = Number(/Discard all (\d+)/.exec(await discard.innerText())![1]);
+  const held = Number(/^Discard all (\d+) holds/.exec((await discard.getAttribute('aria-label'))!)![1]);
   await discard.click();
   await page.getByText(`Discarded ${held} holds`, { exact: true }).waitFor();
   expect(await openHolds()).toBe(all - held);
@@ -203,7 +203,8 @@ it("an admin's day: a token made and revoked, the test tenant, light and dark, a
   const { page, context, complaints } = await visit(browser);
   await signInAs(page, 'Admin', '/access?tab=tokens');
   await page.getByRole('button', { name: 'Make a token' }).first().click();
-  await page.getByRole('textbox', { name: 'Name' }).fill(`e2e ${run}`);
+  await page.getByRole('textbox', { name: 'Name' }).and(page.locator(':focus')).waitFor();
+  await page.keyboard.type(`e2e ${run}`);
   await page.getByRole('combobox', { name: 'Role' }).click();
   await page.getByRole('option', { name: 'Service' }).click();
   await page.getByRole('button', { name: 'Make the token' }).click();
@@ -211,6 +212,7 @@ it("an admin's day: a token made and revoked, the test tenant, light and dark, a
   await page.screenshot({ path: `${results}day-admin-secret.png` });
   await page.getByRole('button', { name: 'I have copied it' }).click();
   await page.getByRole('button', { name: `Revoke e2e ${run}` }).click();
+  await page.getByRole('button', { name: 'Keep it' }).and(page.locator(':focus')).waitFor();
   await page.getByRole('dialog').getByRole('button', { name: `Revoke e2e ${run}` }).click();
   await page.getByText(`e2e ${run} revoked`).waitFor();
 
@@ -245,36 +247,46 @@ it('a list of ten thousand rows stays a handful of elements and is never blank w
   const grid = page.getByRole('grid', { name: 'Items' });
   await page.waitForFunction(() => Number(document.querySelector('[role=grid]')?.getAttribute('aria-rowcount') ?? 0) > 10_000, undefined, { timeout: 180_000 });
   const seen = await grid.evaluate(async (element) => {
+    const frame = () => new Promise<number>((resolve) => requestAnimationFrame(resolve));
+    const scroll = async (through: Element, look: () => void) => {
+      const taken: number[] = [];
+      let before = await frame();
+      for (let top = 0; top < 400_000; top += 900) {
+        through.scrollTop = top;
+        const now = await frame();
+        taken.push(now - before);
+        before = now;
+        look();
+      }
+      return taken.sort((a, b) => a - b);
+    };
+    const median = (sorted: number[]) => sorted[sorted.length >> 1]!;
+
     let most = 0;
     let blank = 0;
-    let frames = 0;
-    const frame = () => new Promise<number>((resolve) => requestAnimationFrame(resolve));
-    const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1]!;
-    const idle: number[] = [];
-    for (let before = await frame(); idle.length < 60; ) {
-      const now = await frame();
-      idle.push(now - before);
-      before = now;
-    }
-    const taken: number[] = [];
-    let last = performance.now();
-    for (let top = 0; top < 400_000; top += 900) {
-      element.scrollTop = top;
-      await new Promise((resolve) => requestAnimationFrame(resolve));
-      const now = performance.now();
-      frames++;
-      taken.push(now - last);
-      last = now;
+    const taken = await scroll(element, () => {
       const rows = element.querySelectorAll('[role=row]').length;
       most = Math.max(most, rows);
       if (rows < 6) blank++;
-    }
-    return { most, blank, frames, slow: taken.filter((ms) => ms > 34).length, idleMs: median(idle), frameMs: median(taken) };
+    });
+
+    // The same way through a list that draws as many rows of plain text anew in each frame.
+    const plain = document.createElement('div');
+    plain.style.cssText = 'position: fixed; inset: 0; overflow: auto; background: white; z-index: 1000';
+    plain.innerHTML = '<div style="height: 404000px"><div></div></div>';
+    document.body.append(plain);
+    const part = plain.firstElementChild!.firstElementChild as HTMLElement;
+    const row = '<div style="height: 40px; display: flex; gap: 24px">' + '<span>Sparkling water</span>'.repeat(8) + '</div>';
+    const beside = await scroll(plain, () => {
+      part.style.transform = `translateY(${plain.scrollTop}px)`;
+      part.innerHTML = row.repeat(most);
+    });
+    return { most, blank, frames: taken.length, slow: taken.filter((ms) => ms > 34).length, frameMs: median(taken), plainMs: median(beside) };
   });
-  console.log(`scrolled ${seen.frames} frames of 900 px each: ${seen.slow} took longer than two refreshes, the median ${seen.frameMs.toFixed(1)} ms beside ${seen.idleMs.toFixed(1)} ms idle, at most ${seen.most} rows in the page`);
+  console.log(`scrolled ${seen.frames} frames of 900 px each: ${seen.slow} took longer than two refreshes, the median ${seen.frameMs.toFixed(1)} ms beside ${seen.plainMs.toFixed(1)} ms of plain text, at most ${seen.most} rows in the page`);
   expect(seen.most).toBeLessThan(80);
   expect(seen.blank).toBe(0);
-  // Most frames of the fastest scrolling come when an idle page's would.
-  expect(seen.frameMs).toBeLessThan(seen.idleMs * 1.5);
+  // Frames come at refreshes of the screen: at most every other one is left out where plain text needs none.
+  expect(seen.frameMs).toBeLessThan(seen.plainMs * 2.5);
   await context.close();
 });

@@ -2,12 +2,23 @@ package clusterhealth_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	grpchealth "google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -137,6 +148,8 @@ func TestResource(t *testing.T) {
 		{"unknown kind", `{apiVersion: example.com/v1, kind: Gadget, name: x}`, health.Error, "does not know kind Gadget"},
 		{"ready", `{apiVersion: v1, kind: ConfigMap, namespace: resources, name: settings, ready: true}`, health.Success, ""},
 		{"secret", `{apiVersion: v1, kind: Secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+		{"secret in lower case", `{apiVersion: v1, kind: secret, namespace: resources, name: key, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
+		{"secrets in lower case", `{apiVersion: /v1, kind: secret, namespace: resources, conditions: [{jsonPath: "{.data.k}", operator: Equals, value: x}]}`, health.Failure, "does not hold"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := once(t, compile(t, e, "{name: c, resource: "+tt.resource+"}"))
@@ -148,6 +161,105 @@ func TestResource(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Probes show the certificate and the headers that secrets hold, as they are at
+// the time of the run, and tell none of it.
+func TestSecretsOfProbes(t *testing.T) {
+	namespace(t, "probes")
+	e := env(t)
+	dir := t.TempDir()
+	authority := writeCertificate(t, dir, "probe", time.Now().Add(time.Hour))
+	var pair [2][]byte
+	for i, file := range []string{"tls.crt", "tls.key"} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair[i] = text
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "probes", Name: "client"}, Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{"tls.crt": pair[0], "tls.key": pair[1], "token": []byte("Bearer hunter2\n")},
+	}
+	if err := cluster.Client.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+
+	clients := x509.NewCertPool()
+	clients.AppendCertsFromPEM(authority)
+	own, err := tls.X509KeyPair(pair[0], pair[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer hunter2" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	web.TLS = settings
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(settings)))
+	healthpb.RegisterHealthServer(server, grpchealth.NewServer())
+	go func() { _ = server.Serve(listener) }() // ends with the test
+	t.Cleanup(server.Stop)
+
+	bundle, err := json.Marshal(string(authority))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(secret string) string {
+		return fmt.Sprintf("{serverName: probe, caBundle: %s, clientCertificate: {namespace: probes, name: %s}}", bundle, secret)
+	}
+	header := func(secret, key string) string {
+		return fmt.Sprintf("headers: [{name: Authorization, valueFrom: {namespace: probes, name: %s, key: %s}}]", secret, key)
+	}
+	address := listener.Addr().String()
+	alone := fmt.Sprintf("{serverName: probe, caBundle: %s}", bundle)
+	for _, tt := range []struct {
+		name, check string
+		want        health.Result
+		message     string
+	}{
+		{"http", fmt.Sprintf("http: {url: %q, tls: %s, %s}", web.URL, with("client"), header("client", "token")), health.Success, "status 200"},
+		{"http without its header", fmt.Sprintf("http: {url: %q, tls: %s}", web.URL, with("client")), health.Failure, "status 401"},
+		{"http without a certificate", fmt.Sprintf("http: {url: %q, tls: %s}", web.URL, alone), health.Failure, "certificate required"},
+		{"http of an unknown authority", fmt.Sprintf("http: {url: %q}", web.URL), health.Failure, "failed to verify certificate"},
+		{"http for another name", fmt.Sprintf("http: {url: %q, tls: {caBundle: %s}}", web.URL, bundle), health.Failure, "failed to verify certificate"},
+		{"absent secret", fmt.Sprintf("http: {url: %q, %s}", web.URL, header("none", "token")), health.Error, "secret probes/none does not exist"},
+		{"absent key", fmt.Sprintf("http: {url: %q, tls: %s, %s}", web.URL, with("client"), header("client", "none")), health.Error, "secret probes/client has no key none"},
+		{"grpc", fmt.Sprintf("grpc: {address: %q, tls: %s}", address, with("client")), health.Success, "SERVING"},
+		{"grpc without a certificate", fmt.Sprintf("grpc: {address: %q, tls: %s}", address, alone), health.Failure, "Unavailable"},
+		{"grpc in plain text", fmt.Sprintf("grpc: {address: %q}", address), health.Failure, "Unavailable"},
+		{"grpc with an absent secret", fmt.Sprintf("grpc: {address: %q, tls: %s}", address, with("none")), health.Error, "does not exist"},
+		{"tls", fmt.Sprintf("tls: {address: %q, minValidity: 10m, tls: %s}", address, with("client")), health.Success, "valid until"},
+		{"tls that ends soon", fmt.Sprintf("tls: {address: %q, tls: %s}", address, with("client")), health.Failure, "want at least 168h0m0s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := once(t, compile(t, e, "{name: c, "+tt.check+"}"))
+			if out.Result != tt.want || !strings.Contains(out.Message, tt.message) {
+				t.Errorf("%+v, want %s: %q", out, tt.want, tt.message)
+			}
+			if strings.Contains(out.Message, "hunter2") {
+				t.Errorf("the message tells a secret: %q", out.Message)
+			}
+		})
+	}
+
+	// A secret that is rotated is used at once, by a check that runs already.
+	rotated := compile(t, e, fmt.Sprintf("{name: c, http: {url: %q, tls: %s, %s}}", web.URL, with("client"), header("client", "token")))
+	awaitOutcome(t, rotated, health.Success, "status 200")
+	secret.Data["token"] = []byte("Bearer changed")
+	if err := cluster.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	awaitOutcome(t, rotated, health.Failure, "status 401")
 }
 
 func TestPodExec(t *testing.T) {
@@ -243,4 +355,52 @@ func TestLogGrep(t *testing.T) {
 	awaitOutcome(t, c, health.Failure, "at least 3 lines")
 	awaitOutcome(t, compile(t, e, `{name: c, logGrep: {namespace: logs, selector: {matchLabels: {app: none}}, patterns: [x]}}`),
 		health.Error, "no running container")
+}
+
+// TestLogGrepReplacedPod: a pod that takes the name of another has a log of its
+// own, whose lines count once.
+func TestLogGrepReplacedPod(t *testing.T) {
+	namespace(t, "replaced")
+	e := env(t)
+	labels := map[string]string{"app": "replaced"}
+	c := compile(t, e, `{name: c, logGrep: {namespace: replaced, selector: {matchLabels: {app: replaced}}, patterns: [replaced-boom], threshold: 3, idleTimeout: 1s}}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.(check.Streaming).Stream(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	first := pod(t, "replaced", "app-0", labels, "logger")
+	awaitOutcome(t, c, health.Success, "0 lines of 1 containers")
+	if err := cluster.Client.Delete(t.Context(), first, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if err := cluster.Client.Get(t.Context(), client.ObjectKeyFromObject(first), first); client.IgnoreNotFound(err) != nil || err == nil {
+			return "the pod is still there"
+		}
+		return ""
+	})
+	pod(t, "replaced", "app-0", labels, "logger")
+	eventually(t, func() string {
+		var now corev1.Pod
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Namespace: "replaced", Name: "app-0"}, &now); err != nil {
+			return err.Error()
+		}
+		if len(now.Status.ContainerStatuses) == 0 || now.Status.ContainerStatuses[0].State.Running == nil {
+			return "the pod does not run yet"
+		}
+		return ""
+	})
+	// The simulated node does not end the stream of a pod that is gone, so it has
+	// to be found silent; then there is time to open the log anew.
+	time.Sleep(3 * time.Second)
+	logLine(t, time.Now(), "replaced-boom")
+	logLine(t, time.Now(), "replaced-boom")
+	time.Sleep(5 * time.Second)
+	awaitOutcome(t, c, health.Success, "2 lines of 1 containers")
 }

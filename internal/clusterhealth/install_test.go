@@ -408,12 +408,14 @@ func TestInstalledOperator(t *testing.T) {
 		{"secret by who may not", plain, secret("opted", "token"), "plain may not get secrets token in namespace opted"},
 		{"secret not opted in", trusted, secret("opted", "other"), "the operator may not get secrets other"},
 		{"secret by who may", trusted, secret("opted", "token"), ""},
+		{"secret in lower case", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: secret, namespace: opted, name: token}}]`, "plain may not get secrets token in namespace opted"},
+		{"client certificate by who may not", plain, `checks: [{name: c, tls: {address: "h:1", tls: {clientCertificate: {namespace: opted, name: token}}}}]`, "plain may not get secrets token in namespace opted"},
+		{"pods by who may not", plain, pods, "plain may not list pods in namespace opted"},
+		{"pods by who may", trusted, pods, ""},
 		{"logs by who may not", plain, logs, "plain may not get pods/log"},
 		{"logs by who may", trusted, logs, ""},
 		{"resource by who may not", plain, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, "plain may not list configmaps in the whole cluster"},
 		{"resource by who may", trusted, `checks: [{name: c, resource: {apiVersion: v1, kind: ConfigMap}}]`, ""},
-		{"pods by who may not", plain, pods, "plain may not list pods in namespace opted"},
-		{"pods by who may", trusted, pods, ""},
 		{"namespace of a kind without one", landlord, `checks: [{name: c, resource: {apiVersion: v1, kind: Node, namespace: opted, name: localhost}}]`, "is not namespaced"},
 		{"kind without a namespace by who has one", landlord, `checks: [{name: c, resource: {apiVersion: v1, kind: Node, name: localhost}}]`, "landlord may not get nodes localhost in the whole cluster"},
 		{"all in one's own namespace", landlord, exec("opted"), ""},
@@ -472,6 +474,72 @@ func TestInstalledOperator(t *testing.T) {
 			})
 		})
 	}
+
+	// What one author was allowed, another cannot turn to an end of theirs.
+	t.Run("other hands", func(t *testing.T) {
+		spec := parseSpec(t, "shared", fmt.Sprintf(`
+interval: 1s
+checks:
+- {name: secret, http: {url: %[1]q, headers: [{name: Authorization, valueFrom: {namespace: opted, name: token, key: value}}]}}
+- {name: exec, podExec: {namespace: opted, selector: {matchLabels: {app: db}}, command: ["true"]}}
+- {name: plain, http: {url: %[1]q}}
+`, server.URL))
+		if err := trusted.Create(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := cluster.Client.Delete(context.Background(), spec); err != nil {
+				t.Error(err)
+			}
+		})
+		awaitOverall(t, "shared", health.Success)
+		const noSecret, noExec = "plain may not get secrets token", "plain may not create pods/exec"
+		for _, tt := range []struct {
+			name   string
+			change func(checks []health.Check) []health.Check
+			want   string // in the refusal; accepted where empty
+		}{
+			{"send the secret elsewhere", func(c []health.Check) []health.Check { c[0].HTTP.URL = "http://other.example"; return c }, noSecret},
+			{"send the secret with another check", func(c []health.Check) []health.Check { c[2].HTTP.Headers = c[0].HTTP.Headers; return c }, noSecret},
+			{"swap names", func(c []health.Check) []health.Check { c[0].Name, c[1].Name = c[1].Name, c[0].Name; return c }, noExec},
+			{"run by another name", func(c []health.Check) []health.Check { c[1].Name = "mine"; return c }, noExec},
+			{"depend on another check", func(c []health.Check) []health.Check { c[1].DependsOn = []string{"plain"}; return c }, noExec},
+			{"change what is one's own", func(c []health.Check) []health.Check { c[2].FailureThreshold = ptr.To[int32](2); return c }, ""},
+			{"reorder", func(c []health.Check) []health.Check { slices.Reverse(c); return c }, ""},
+			{"remove", func(c []health.Check) []health.Check { return c[2:] }, ""},
+		} {
+			eventually(t, func() string {
+				var now health.ClusterHealthSpec
+				if err := plain.Get(t.Context(), client.ObjectKeyFromObject(spec), &now); err != nil {
+					return err.Error()
+				}
+				now.Spec.Checks = tt.change(now.Spec.Checks)
+				err := plain.Update(t.Context(), &now, client.DryRunAll)
+				if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+					return fmt.Sprintf("%s: error %v, want %q", tt.name, err, tt.want)
+				}
+				return ""
+			})
+		}
+		// Whoever acts for another has what the other may do, and no more.
+		acting := rest.CopyConfig(cluster.Config)
+		acting.Impersonate.UserName = "plain"
+		if err := connect(t, acting).Create(t.Context(), parseSpec(t, "acting", exec("opted")), client.DryRunAll); err == nil || !strings.Contains(err.Error(), noExec) {
+			t.Errorf("creating for another: %v", err)
+		}
+
+		// What a namespace allowed ends when it allows it no longer.
+		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "opted", Name: "bodega-operator-opt-in"}}
+		if err := cluster.Client.Delete(t.Context(), binding); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"secret", "exec"} {
+			awaitCheck(t, "shared", name, func(c *health.ClusterHealthCheck) bool {
+				return c.Status.Result == health.Error && strings.Contains(c.Status.Message, "is forbidden")
+			})
+		}
+		awaitOverall(t, "shared", health.Error)
+	})
 }
 
 // TestSelfSignedCertificate: it is made once for all replicas, renewed long

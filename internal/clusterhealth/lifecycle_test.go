@@ -1,9 +1,11 @@
 package clusterhealth_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,8 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -45,6 +49,22 @@ checks:
 		if owner := metav1.GetControllerOf(&chc); owner == nil || owner.UID != got.UID {
 			t.Errorf("check %s is not owned by its spec: %+v", chc.Name, chc.OwnerReferences)
 		}
+	}
+
+	// What kubectl prints.
+	columns, row := printed(t, "clusterhealthspecs/lifecycle")
+	if want := []string{"Name", "Overall", "Passing", "Ready", "Age", "Message", "Valid Until"}; !slices.Equal(columns, want) {
+		t.Errorf("columns of a spec: %v, want %v", columns, want)
+	}
+	if want := []any{"lifecycle", "Success", "2/2", "True"}; !slices.Equal(row[:4], want) || row[5] != "all 2 checks succeed" {
+		t.Errorf("a spec is printed as %v", row)
+	}
+	columns, row = printed(t, "clusterhealthchecks/lifecycle.port")
+	if want := []string{"Name", "Type", "Result", "Last Run", "Since", "Message", "Suppressed By", "Flapping", "Valid Until"}; !slices.Equal(columns, want) {
+		t.Errorf("columns of a check: %v, want %v", columns, want)
+	}
+	if want := []any{"lifecycle.port", "tcp", "Success"}; !slices.Equal(row[:3], want) {
+		t.Errorf("a check is printed as %v", row)
 	}
 
 	// A real outage: Healthy turns False, Ready stays True.
@@ -129,6 +149,46 @@ checks:
 		}
 		return ""
 	})
+}
+
+// printed is an object as kubectl get -o wide shows it.
+func printed(t *testing.T, path string) (columns []string, row []any) {
+	t.Helper()
+	api, err := rest.UnversionedRESTClientFor(dynamic.ConfigFor(cluster.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := api.Get().AbsPath("/apis", health.GroupVersion.String(), path).
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table metav1.Table
+	if err := json.Unmarshal(text, &table); err != nil || len(table.Rows) != 1 {
+		t.Fatalf("table %s: %v", text, err)
+	}
+	for _, column := range table.ColumnDefinitions {
+		columns = append(columns, column.Name)
+	}
+	return columns, table.Rows[0].Cells
+}
+
+// TestRemovedCheckComesBack: a ClusterHealthCheck that somebody removes is made
+// anew with what is known, however long it is until the check runs next.
+func TestRemovedCheckComesBack(t *testing.T) {
+	server := newTarget(t)
+	operate(t, testConfig())
+	create(t, parseSpec(t, "removed", fmt.Sprintf(`{interval: 1h, checks: [{name: c, http: {url: %q}}]}`, server.URL)))
+	before := awaitCheck(t, "removed", "c", func(c *health.ClusterHealthCheck) bool { return c.Status.Result == health.Success })
+	if err := cluster.Client.Delete(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	after := awaitCheck(t, "removed", "c", func(c *health.ClusterHealthCheck) bool {
+		return c.UID != before.UID && c.Status.Result == health.Success
+	})
+	if !after.Status.LastRunTime.Equal(before.Status.LastRunTime) {
+		t.Errorf("it ran at %s, which is not when it had run: %s", after.Status.LastRunTime, before.Status.LastRunTime)
+	}
 }
 
 func update(t *testing.T, name string, change func(*health.ClusterHealthSpec)) {

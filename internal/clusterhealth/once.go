@@ -63,11 +63,12 @@ func CheckOnce(ctx context.Context, spec *health.ClusterHealthSpec, env *check.E
 			windows = append(windows, window)
 		}
 	}
+	windows = verdict.OpenWindows(windows, env.Now())
 	members := make([]verdict.Member, len(checks))
 	for i := range checks {
 		members[i] = verdict.Member{
 			Name: checks[i].Name, Result: report.Checks[i].Status, Message: report.Checks[i].Message, Fresh: true,
-			DependsOn: checks[i].DependsOn, Maintenance: verdict.OpenWindow(windows, checks[i].Name, env.Now()),
+			DependsOn: checks[i].DependsOn, Maintenance: verdict.Covering(windows, checks[i].Name),
 		}
 		if window := members[i].Maintenance; window != "" {
 			report.Checks[i].Message += " (in maintenance window " + window + ")"

@@ -28,7 +28,7 @@ export function AddPerson({ onClose }: { onClose: () => void }) {
     <Dialog onClose={onClose} title="Add a person">
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
-        <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <TextInput data-autofocus label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
         <TextInput label="Email" type="email" autoComplete="off" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
         <PasswordInput label="Password" description="At least 10 characters" autoComplete="new-password" minLength={10} required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
         <RoleSelect roles={peopleRoles} value={role} onChange={setRole} />
@@ -72,7 +72,7 @@ export function MakeToken({ onClose }: { onClose: () => void }) {
       ) : (
         <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
           {form.error !== undefined && <ProblemNotice error={form.error} />}
-          <TextInput label="Name" description="What will carry it" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          <TextInput data-autofocus label="Name" description="What will carry it" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
           <RoleSelect roles={[...peopleRoles, Role.SERVICE]} value={role} onChange={setRole} />
           {role === Role.MERCHANT && <MerchantPicker label="Merchant" required value={merchantId} onChange={setMerchantId} />}
           <NumberInput label="Days until it expires" description="0 for never" min={0} max={3650} allowDecimal={false} value={days} onChange={setDays} />
@@ -104,7 +104,7 @@ export function RevokeToken({ token, onClose }: { token: Token; onClose: () => v
         <p>Whatever carries it stops working at once. This cannot be undone; a new token would have another secret.</p>
         <div className={surface.actions}>
           <Button color="red.8" loading={busy} onClick={() => void revoke()}>Revoke {token.name}</Button>
-          <Button variant="default" onClick={onClose}>Keep it</Button>
+          <Button data-autofocus variant="default" onClick={onClose}>Keep it</Button>
         </div>
       </div>
     </Dialog>

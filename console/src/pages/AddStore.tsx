@@ -23,7 +23,7 @@ export function AddStore({ merchantId, onClose }: { merchantId: string | undefin
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
         <MerchantPicker label="Merchant" required value={merchant} onChange={setMerchant} />
-        <TextInput label="Store id" description="As the merchant numbers it in its files" required pattern="[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}" title="Letters, digits, dot, dash and underscore; at most 64" value={storeId} onChange={(event) => setStoreId(event.currentTarget.value)} />
+        <TextInput data-autofocus={merchantId ? true : undefined} label="Store id" description="As the merchant numbers it in its files" required pattern="[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}" title="Letters, digits, dot, dash and underscore; at most 64" value={storeId} onChange={(event) => setStoreId(event.currentTarget.value)} />
         <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
         <TextInput label="Region" maxLength={64} value={region} onChange={(event) => setRegion(event.currentTarget.value)} />
         <Button type="submit" loading={form.busy} disabled={!merchant}>Add the store</Button>
@@ -45,7 +45,7 @@ export function AddMerchant({ onClose }: { onClose: () => void }) {
     <Dialog onClose={onClose} title="Add a merchant">
       <form onSubmit={form.onSubmit} className={surface.stack} style={{ gap: 16 }}>
         {form.error !== undefined && <ProblemNotice error={form.error} />}
-        <TextInput label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <TextInput data-autofocus label="Name" required maxLength={200} value={name} onChange={(event) => setName(event.currentTarget.value)} />
         <TextInput label="Merchant id" description="Stands in addresses and commands; it cannot change later" required pattern="[a-z0-9][a-z0-9_\-]{0,62}" title="Small letters, digits, dash and underscore; at most 63" value={merchantId} onChange={(event) => setMerchantId(event.currentTarget.value)} />
         <TextInput label="Currency" description="ISO 4217 code, such as USD; every price of this merchant is in it" required pattern="[A-Z]{3}" title="Three capital letters" value={currency} onChange={(event) => setCurrency(event.currentTarget.value.toUpperCase())} />
         <Button type="submit" loading={form.busy}>Add the merchant</Button>

@@ -221,8 +221,8 @@ function HeldFeedRow({ held, mayDecide }: { held: HeldFeed; mayDecide: boolean }
       <Link to="/inventory/holds" search={{ feed: feedId }} className={surface.linkButton} data-small>Look closer</Link>
       {mayDecide && (
         <div className={surface.actions}>
-          <Button size="compact-sm" variant="default" disabled={busy} aria-label={`Approve all ${formatCount(held.holds)} holds of ${held.fileName || feedId}`} onClick={() => void decide(Decision.APPROVE)}>Approve all {formatCount(held.holds)}</Button>
-          <Button size="compact-sm" variant="default" disabled={busy} aria-label={`Discard all ${formatCount(held.holds)} holds of ${held.fileName || feedId}`} onClick={() => void decide(Decision.DISCARD)}>Discard all {formatCount(held.holds)}</Button>
+          <Button size="compact-sm" variant="default" disabled={busy} aria-label={`Approve all ${formatCount(held.holds)} holds of ${held.fileName || feedId}`} onClick={() => void decide(Decision.APPROVE)}>Approve all</Button>
+          <Button size="compact-sm" variant="default" disabled={busy} aria-label={`Discard all ${formatCount(held.holds)} holds of ${held.fileName || feedId}`} onClick={() => void decide(Decision.DISCARD)}>Discard all</Button>
         </div>
       )}
     </li>

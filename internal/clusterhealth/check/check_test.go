@@ -9,10 +9,15 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/exec"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -186,23 +191,31 @@ func TestReady(t *testing.T) {
 }
 
 // A log that grows faster than it can be searched says nothing about the
-// present, and that it says.
+// present, and that it says. One that was silent for a while is not late.
 func TestLateLogsAreErrors(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	line := begin.Format(time.RFC3339Nano) + " a line\n"
 	for _, tt := range []struct {
-		name string
-		late time.Duration
-		want health.Result // nothing where the count can be trusted
+		name            string
+		before, follows string // what there was, and what is followed
+		late            time.Duration
+		want            health.Result // nothing where the count can be trusted
 	}{
-		{"in time", 30 * time.Second, ""},
-		{"late", 2 * time.Minute, health.Error},
+		{"silent", line, "", 2 * time.Minute, ""},
+		{"in time", "", line, 30 * time.Second, ""},
+		{"late", "", line, 2 * time.Minute, health.Error},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			followed := make(chan struct{})
 			open := func(ctx context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
 				if !follow {
-					return io.NopCloser(strings.NewReader(begin.Format(time.RFC3339Nano) + " a line\n")), nil
+					return io.NopCloser(strings.NewReader(tt.before)), nil
 				}
 				reader, writer := io.Pipe()
+				go func() {
+					_, _ = io.WriteString(writer, tt.follows+"rest") // returns when it is read
+					close(followed)
+				}()
 				context.AfterFunc(ctx, func() { _ = writer.Close() })
 				return reader, nil
 			}
@@ -216,12 +229,113 @@ func TestLateLogsAreErrors(t *testing.T) {
 				defer close(ended)
 				f.Run(ctx)
 			}()
+			<-followed
+			for f.Status().Lines == 0 {
+				time.Sleep(time.Millisecond)
+			}
 			out := awaitCaughtUp(t.Context(), []*follower{f})
 			if got := out; (tt.want == "") != (got == nil) || got != nil && got.Result != tt.want {
 				t.Errorf("outcome %+v, want %q", got, tt.want)
 			}
 			cancel()
 			<-ended
+		})
+	}
+}
+
+// A run that came before the stream did read the same lines, which must not
+// count twice. What is followed ends with its pod.
+func TestFollowers(t *testing.T) {
+	now := time.Now()
+	line := now.UTC().Format(time.RFC3339Nano) + " boom\n"
+	open := func(ctx context.Context, _ time.Time, follow bool) (io.ReadCloser, error) {
+		if !follow {
+			return io.NopCloser(strings.NewReader(line + line)), nil
+		}
+		reader, writer := io.Pipe()
+		context.AfterFunc(ctx, func() { _ = writer.Close() })
+		return reader, nil
+	}
+	threshold := int32(3)
+	compiled, err := newLogGrep(&health.Check{LogGrep: &health.LogGrepCheck{
+		Namespace: "n", Selector: &health.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, Patterns: []string{"boom"}, Threshold: &threshold,
+	}}, &Env{Cluster: &Cluster{Client: fake.NewClientBuilder().Build()}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := compiled.(*logGrep)
+	run := func() Outcome {
+		followers, done := l.follow(t.Context(), map[string]logstream.Open{"pod/container": open})
+		defer done()
+		if out := awaitCaughtUp(t.Context(), followers); out != nil {
+			return *out
+		}
+		return l.count(len(followers))
+	}
+	const want = "2 lines of 1 containers"
+	if out := run(); !strings.HasPrefix(out.Message, want) {
+		t.Errorf("without a stream: %+v, want %s", out, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.Stream(ctx)
+	}()
+	for {
+		l.mu.Lock()
+		streaming := l.streaming != nil
+		l.mu.Unlock()
+		if streaming {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for range 2 {
+		if out := run(); !strings.HasPrefix(out.Message, want) {
+			t.Errorf("with a stream: %+v, want %s", out, want)
+		}
+	}
+	// The pod goes, and is not followed any more.
+	if out := l.Run(t.Context()); out.Result != health.Error || len(l.followers) != 0 {
+		t.Errorf("without a pod: %+v, %d logs followed", out, len(l.followers))
+	}
+	cancel()
+	<-ended
+}
+
+// A DaemonSet that its controller has not seen yet wants none of its pods, which
+// is not to say that it has all that it wants.
+func TestUnseenDaemonSet(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(appsv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	created := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		seen int64
+		age  time.Duration
+		want health.Result
+	}{
+		{"new", 0, time.Second, health.Pending},
+		{"without a controller", 0, time.Hour, health.Failure},
+		{"on no node", 1, time.Hour, health.Success},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "d", CreationTimestamp: metav1.NewTime(created)}}
+			set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "d"}}
+			set.Status.ObservedGeneration = tt.seen
+			cluster := &Cluster{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(set).Build()}
+			c, err := newPodStatus(&health.Check{PodStatus: &health.PodStatusCheck{
+				Namespaces: []string{"n"}, Workload: &health.WorkloadReference{Kind: "DaemonSet", Name: "d"},
+			}}, &Env{Cluster: cluster, Now: func() time.Time { return created.Add(tt.age) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out := c.Run(t.Context()); out.Result != tt.want {
+				t.Errorf("%+v, want %s", out, tt.want)
+			}
 		})
 	}
 }

@@ -125,7 +125,11 @@ func (c *Cluster) workload(ctx context.Context, namespace string, ref *health.Wo
 	case "DaemonSet":
 		var o appsv1.DaemonSet
 		err = c.Client.Get(ctx, key, &o)
-		selector, replicas, created = o.Spec.Selector, &o.Status.DesiredNumberScheduled, o.CreationTimestamp.Time
+		selector, created = o.Spec.Selector, o.CreationTimestamp.Time
+		// Until its controller has seen it, it is not known to want none.
+		if o.Status.ObservedGeneration > 0 {
+			replicas = &o.Status.DesiredNumberScheduled
+		}
 	default:
 		return workload{}, fmt.Errorf("workload kind %q is not known", ref.Kind)
 	}

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -159,7 +160,8 @@ func matcher(patterns []string) (func([]byte) bool, error) {
 // ended and every stream is closed.
 func (l *logGrep) Stream(ctx context.Context) {
 	l.mu.Lock()
-	l.streaming = ctx
+	// A run that came before read what the followers will read.
+	l.streaming, l.window = ctx, logstream.NewWindow(l.span, l.threshold)
 	l.mu.Unlock()
 	<-ctx.Done()
 	l.mu.Lock()
@@ -183,17 +185,21 @@ func (l *logGrep) Run(ctx context.Context) Outcome {
 	for i := range pods {
 		for _, container := range l.containers(&pods[i]) {
 			key := string(pods[i].UID) + "/" + container
-			logs[key] = l.open(pods[i].Namespace, pods[i].Name, container)
+			logs[key] = l.open(&pods[i], container)
 		}
 	}
-	switch {
-	case len(logs) == 0:
-		return Errorf("no running container in %s to read logs of", l.spec.Namespace)
-	case len(logs) > maxFollowed:
-		return Errorf("%d containers in %s are meant, and at most %d are followed", len(logs), l.spec.Namespace, maxFollowed)
+	meant := len(logs)
+	if meant > maxFollowed {
+		clear(logs)
 	}
 	followers, done := l.follow(ctx, logs)
 	defer done()
+	switch {
+	case meant == 0:
+		return Errorf("no running container in %s to read logs of", l.spec.Namespace)
+	case meant > maxFollowed:
+		return Errorf("%d containers in %s are meant, and at most %d are followed", meant, l.spec.Namespace, maxFollowed)
+	}
 	late := awaitCaughtUp(ctx, followers)
 	out := l.count(len(followers))
 	// Matches that were found count, whatever else could not be read.
@@ -227,11 +233,26 @@ func (l *logGrep) containers(pod *corev1.Pod) []string {
 	return out
 }
 
-func (l *logGrep) open(namespace, pod, container string) logstream.Open {
+func (l *logGrep) open(pod *corev1.Pod, container string) logstream.Open {
+	pods, name, uid := l.env.Cluster.core.Pods(pod.Namespace), pod.Name, pod.UID
 	return func(ctx context.Context, since time.Time, follow bool) (io.ReadCloser, error) {
-		return l.env.Cluster.core.Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{
+		body, err := pods.GetLogs(name, &corev1.PodLogOptions{
 			Container: container, Follow: follow, Timestamps: true, SinceTime: &metav1.Time{Time: since},
 		}).Stream(ctx)
+		if err != nil {
+			return nil, err
+		}
+		// Logs are asked for by name, and another pod may bear it by now. Its log
+		// is another follower's, and would count twice.
+		list, err := pods.List(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()})
+		if err == nil && (len(list.Items) == 0 || list.Items[0].UID != uid) {
+			err = fmt.Errorf("pod %s has been replaced", name)
+		}
+		if err != nil {
+			body.Close()
+			return nil, err
+		}
+		return body, nil
 	}
 }
 

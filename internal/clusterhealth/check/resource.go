@@ -87,6 +87,13 @@ func validateResource(c *health.Check, at *field.Path) field.ErrorList {
 	return errs
 }
 
+// ReadsSecrets says that a check of a resource is about secrets. The API server's
+// kinds are found in lower case as well, and its core group before a slash.
+func ReadsSecrets(r *health.ResourceCheck) bool {
+	gv, err := schema.ParseGroupVersion(r.APIVersion)
+	return err == nil && gv.Group == "" && strings.EqualFold(r.Kind, "Secret")
+}
+
 // pageSize bounds how many objects of a kind are in memory at once.
 const pageSize = 200
 
@@ -110,7 +117,7 @@ func newResource(c *health.Check, env *Env) (Check, error) {
 	}
 	r := &resourceCheck{spec: c.Resource, env: env, gvk: gv.WithKind(c.Resource.Kind), minCount: 1}
 	// What a secret holds must not appear in a message that others may read.
-	r.hidden = gv.Group == "" && c.Resource.Kind == "Secret"
+	r.hidden = ReadsSecrets(c.Resource)
 	if c.Resource.MinCount != nil {
 		r.minCount = int(*c.Resource.MinCount)
 	}

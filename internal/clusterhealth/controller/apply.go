@@ -32,6 +32,7 @@ type applied struct {
 type appliedMetadata struct {
 	Name            string                  `json:"name"`
 	UID             string                  `json:"uid,omitempty"`
+	ResourceVersion string                  `json:"resourceVersion,omitempty"`
 	Labels          map[string]string       `json:"labels,omitempty"`
 	OwnerReferences []metav1.OwnerReference `json:"ownerReferences,omitempty"`
 }
@@ -70,11 +71,13 @@ type specConditions struct {
 	Conditions         []metav1.Condition `json:"conditions"`
 }
 
-func applySpecHealth(ctx context.Context, c client.Client, s engine.SpecStatus) error {
+// applySpecHealth writes the health of a spec. Where a version is given, it is a
+// conflict if the spec is no longer as it was then.
+func applySpecHealth(ctx context.Context, c client.Client, s engine.SpecStatus, version string) error {
 	body := &applied{
 		// With the UID, a spec that was deleted and created anew meanwhile does
 		// not get the status of its predecessor.
-		TypeMeta: typeMeta(specKind), Metadata: appliedMetadata{Name: s.Name, UID: s.UID},
+		TypeMeta: typeMeta(specKind), Metadata: appliedMetadata{Name: s.Name, UID: s.UID, ResourceVersion: version},
 		Status: &specHealth{
 			Overall: s.Summary.Overall, HealthGeneration: s.Generation, Message: s.Summary.Message,
 			Passing: fmt.Sprintf("%d/%d", s.Summary.Counts.Success, s.Summary.Counts.Total),
@@ -86,7 +89,9 @@ func applySpecHealth(ctx context.Context, c client.Client, s engine.SpecStatus) 
 	return c.Status().Apply(ctx, body, healthOwner, client.ForceOwnership)
 }
 
-func applyCheckStatus(ctx context.Context, c client.Client, s engine.CheckStatus) error {
+// applyCheckStatus writes the status of a check, with a version as applySpecHealth
+// does.
+func applyCheckStatus(ctx context.Context, c client.Client, s engine.CheckStatus, version string) error {
 	status := health.ClusterHealthCheckStatus{
 		SpecGeneration: s.Generation, Definition: s.Definition,
 		Result: s.Result, Message: verdict.Truncate(s.Message, 512),
@@ -101,7 +106,7 @@ func applyCheckStatus(ctx context.Context, c client.Client, s engine.CheckStatus
 		})
 	}
 	return c.Status().Apply(ctx, &applied{
-		TypeMeta: typeMeta(checkKind), Metadata: appliedMetadata{Name: health.CheckObjectName(s.Key.Spec, s.Key.Check)},
+		TypeMeta: typeMeta(checkKind), Metadata: appliedMetadata{Name: health.CheckObjectName(s.Key.Spec, s.Key.Check), ResourceVersion: version},
 		Status: &status,
 	}, healthOwner, client.ForceOwnership)
 }

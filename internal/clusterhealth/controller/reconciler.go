@@ -226,7 +226,7 @@ func (r *Reconciler) schedule(ctx context.Context, spec *health.ClusterHealthSpe
 		if err != nil {
 			return err
 		}
-		def.Restored = r.former.take(spec, &def)
+		def.Restored, def.Obsolete = r.former.take(spec, &def)
 		out.Checks = append(out.Checks, def)
 	}
 	if err := r.engine.Apply(out); err != nil {
@@ -325,8 +325,8 @@ func (r *Reconciler) refuse(ctx context.Context, spec *health.ClusterHealthSpec,
 // commands are in the core group, which needs no cluster to be known.
 func sensitiveAccess(t check.Type, c *health.Check) (check.Access, bool) {
 	if c.Resource != nil {
-		secret := c.Resource.Kind == "Secret" && c.Resource.APIVersion == "v1"
-		return check.Access{Verb: "get", Resource: "secrets", Namespace: c.Resource.Namespace, Name: c.Resource.Name}, secret
+		access := check.Access{Verb: "get", Resource: "secrets", Namespace: c.Resource.Namespace, Name: c.Resource.Name}
+		return access, check.ReadsSecrets(c.Resource)
 	}
 	accesses, err := t.Access(c, nil)
 	if err != nil {

@@ -89,18 +89,24 @@ func timeAt(t *metav1.Time) time.Time {
 }
 
 // take hands out the state of a check once, if it is of the same spec and the
-// same definition.
-func (f *formerStates) take(spec *health.ClusterHealthSpec, def *engine.Check) *engine.Restored {
+// same definition; else it may be obsolete.
+func (f *formerStates) take(spec *health.ClusterHealthSpec, def *engine.Check) (restored *engine.Restored, obsolete bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	name := health.CheckObjectName(spec.Name, def.Name)
 	state, known := f.byName[name]
 	delete(f.byName, name)
 	if !known || state.owner != string(spec.UID) || state.definition != def.Definition {
-		return nil
+		return nil, known
+	}
+	// A check's own promise is longer by the time that its write could wait; the
+	// spec's is not, and no result outlives it.
+	until := state.validUntil
+	if promised := spec.Status.ValidUntil; promised != nil && promised.Time.Before(until) {
+		until = promised.Time
 	}
 	return &engine.Restored{
 		State:      verdict.Restore(def.Policy, state.result, state.message, state.since, state.flapping, state.runs),
-		Generation: state.generation, LastRun: state.lastRun, ValidUntil: state.validUntil,
-	}
+		Generation: state.generation, LastRun: state.lastRun, ValidUntil: until,
+	}, false
 }

@@ -26,6 +26,8 @@ func TestUnreviewedChecksAreRefused(t *testing.T) {
 	logs := health.Check{Name: "c", LogGrep: &health.LogGrepCheck{Namespace: "n", Selector: &health.LabelSelector{}, Patterns: []string{"x"}}}
 	client := health.Check{Name: "c", TLS: &health.TLSCheck{Address: "h:1", TLS: &health.TLSClient{ClientCertificate: &health.SecretReference{Namespace: "n", Name: "s"}}}}
 	secrets := health.Check{Name: "c", Resource: &health.ResourceCheck{APIVersion: "v1", Kind: "Secret"}}
+	lowerCase := health.Check{Name: "c", Resource: &health.ResourceCheck{APIVersion: "v1", Kind: "secret"}}
+	emptyGroup := health.Check{Name: "c", Resource: &health.ResourceCheck{APIVersion: "/v1", Kind: "Secret"}}
 	pods := health.Check{Name: "c", Resource: &health.ResourceCheck{APIVersion: "v1", Kind: "Pod"}}
 	plain := health.Check{Name: "c", HTTP: &health.HTTPCheck{URL: "http://h"}}
 	for _, tt := range []struct {
@@ -48,6 +50,8 @@ func TestUnreviewedChecksAreRefused(t *testing.T) {
 		{"secret header", headers, "", &fail, time.Minute, "get secrets s in namespace n"},
 		{"client certificate", client, "", &fail, time.Minute, "get secrets s in namespace n"},
 		{"secret as a resource", secrets, "", &fail, time.Minute, "get secrets"},
+		{"secret in lower case", lowerCase, "", &fail, time.Minute, "get secrets"},
+		{"secret of an empty group", emptyGroup, "", &fail, time.Minute, "get secrets"},
 		{"other resource", pods, "", &fail, time.Minute, ""},
 		{"outside probe", plain, "", &fail, time.Minute, ""},
 	} {

@@ -2,10 +2,12 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -79,24 +81,21 @@ func (w *Watchdog) look(ctx context.Context) error {
 	if err := w.client.List(ctx, &specs, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
+	var errs []error
 	present := make(map[string]bool, len(specs.Items))
 	for i := range specs.Items {
 		spec := &specs.Items[i]
 		present[spec.Name] = true
-		if !w.ranOut(spec) {
-			continue
+		if w.ranOut(spec) {
+			errs = append(errs, w.turnUnknown(ctx, spec.Name))
 		}
-		if err := w.turnUnknown(ctx, spec); client.IgnoreNotFound(err) != nil {
-			return err
-		}
-		w.log.Warn("a spec's result ran out while another replica leads", "spec", spec.Name, "valid_until", spec.Status.ValidUntil)
 	}
 	for name := range w.seen {
 		if !present[name] {
 			delete(w.seen, name)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // ranOut says whether the overall status of a spec is no longer true, by the
@@ -128,7 +127,17 @@ func longestValidity(spec *health.ClusterHealthSpecSpec) time.Duration {
 
 const ranOutMessage = "the last result ran out and no newer one came: the operator's leader is not checking"
 
-func (w *Watchdog) turnUnknown(ctx context.Context, spec *health.ClusterHealthSpec) error {
+// turnUnknown turns a spec and its checks Unknown, unless somebody writes them
+// meanwhile: the cache may lag behind a leader that has just taken over, and what
+// that says must not be undone.
+func (w *Watchdog) turnUnknown(ctx context.Context, name string) error {
+	spec := &health.ClusterHealthSpec{}
+	if err := w.reader.Get(ctx, client.ObjectKey{Name: name}, spec); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !w.ranOut(spec) {
+		return nil
+	}
 	var checks health.ClusterHealthCheckList
 	options := &client.ListOptions{Limit: restorePage}
 	client.MatchingLabels{health.LabelSpec: spec.Name}.ApplyToList(options)
@@ -137,7 +146,7 @@ func (w *Watchdog) turnUnknown(ctx context.Context, spec *health.ClusterHealthSp
 			return err
 		}
 		for i := range checks.Items {
-			if err := w.turnCheckUnknown(ctx, &checks.Items[i]); client.IgnoreNotFound(err) != nil {
+			if err := w.turnCheckUnknown(ctx, &checks.Items[i]); ignoreChanged(err) != nil {
 				return err
 			}
 		}
@@ -146,11 +155,23 @@ func (w *Watchdog) turnUnknown(ctx context.Context, spec *health.ClusterHealthSp
 		}
 	}
 	counts := health.Counts{Total: int32(len(spec.Spec.Checks)), Unknown: int32(len(spec.Spec.Checks))}
-	return applySpecHealth(ctx, w.client, engine.SpecStatus{
+	err := applySpecHealth(ctx, w.client, engine.SpecStatus{
 		Name: spec.Name, UID: string(spec.UID), Generation: spec.Status.HealthGeneration,
 		Summary: verdict.Summary{Overall: health.Unknown, Message: ranOutMessage, Counts: counts},
 		Since:   w.now(), ValidUntil: spec.Status.ValidUntil.Time,
-	})
+	}, spec.ResourceVersion)
+	if err == nil {
+		w.log.Warn("a spec's result ran out while another replica leads", "spec", name, "valid_until", spec.Status.ValidUntil)
+	}
+	return ignoreChanged(err)
+}
+
+// ignoreChanged drops the error of a write that came too late.
+func ignoreChanged(err error) error {
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return client.IgnoreNotFound(err)
 }
 
 func (w *Watchdog) turnCheckUnknown(ctx context.Context, chc *health.ClusterHealthCheck) error {
@@ -166,5 +187,5 @@ func (w *Watchdog) turnCheckUnknown(ctx context.Context, chc *health.ClusterHeal
 		Key:        engine.Key{Spec: chc.Spec.SpecName, Check: chc.Spec.CheckName},
 		Definition: s.Definition, Generation: s.SpecGeneration, Result: health.Unknown, Message: ranOutMessage,
 		Since: w.now(), LastRun: timeAt(s.LastRunTime), ValidUntil: timeAt(s.ValidUntil), Flapping: s.Flapping, Runs: runs,
-	})
+	}, chc.ResourceVersion)
 }

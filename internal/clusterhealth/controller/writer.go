@@ -177,12 +177,12 @@ func (w *Writer) write(ctx context.Context, key engine.Key, urgent bool) {
 		kind = "spec"
 		var status engine.SpecStatus
 		if status, found = w.source.Spec(key.Spec); found {
-			err = applySpecHealth(bounded, w.client, status)
+			err = applySpecHealth(bounded, w.client, status, "")
 		}
 	} else {
 		var status engine.CheckStatus
 		if status, found = w.source.Check(key); found {
-			err = applyCheckStatus(bounded, w.client, status)
+			err = applyCheckStatus(bounded, w.client, status, "")
 		}
 	}
 

@@ -55,8 +55,10 @@ type Check struct {
 	Definition string
 	// Compile makes the check; it is called only if the definition is new.
 	Compile func() (check.Check, error)
-	// Restored is what a former process knew, if it still applies.
+	// Restored is what a former process knew, if it still applies; Obsolete says
+	// that it knew something that no longer does.
 	Restored *Restored
+	Obsolete bool
 }
 
 // Restored is the state that a former process left behind.
@@ -305,7 +307,8 @@ func (e *Engine) startReady(now time.Time) {
 		entry := e.ready[0]
 		e.ready[0] = nil
 		e.ready = e.ready[1:]
-		if entry.removed {
+		if entry.removed || entry.spec.Suspend {
+			entry.waiting = false
 			e.leaveTarget(entry.def.Target)
 			continue
 		}
@@ -408,6 +411,7 @@ func (e *Engine) conclude(entry *entry, run verdict.Run) {
 	before := entry.state.Result()
 	changed := entry.state.Observe(entry.def.Policy, run)
 	entry.lastRun, entry.renewed = run.At, now
+	entry.validFor = Validity(entry.def.Interval, entry.def.Timeout)
 	if entry.generation == entry.spec.Generation {
 		e.plan(entry, now)
 	} else {

@@ -297,28 +297,6 @@ func TestOverdueShows(t *testing.T) {
 	}
 }
 
-// A scheduler that no longer turns finds nothing that ran out; that nobody
-// renews the overall status shows all the same.
-func TestRunningOutShows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, stop := start(t, newNotes(), Options{})
-		apply(t, e, Spec{Name: "s", Checks: []Check{definition("c", succeed)}})
-		time.Sleep(time.Minute)
-		stop()
-		left := func() (left time.Duration) {
-			e.Each(func(CheckStatus) {}, func(s SpecStatus) { left = time.Until(s.ValidUntil) })
-			return left
-		}
-		if left := left(); left <= 0 {
-			t.Errorf("%s left while checks run", left)
-		}
-		time.Sleep(10 * time.Minute)
-		if left := left(); left > -8*time.Minute {
-			t.Errorf("%s left after ten minutes without a run", left)
-		}
-	})
-}
-
 func TestPanicIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, stop := start(t, newNotes(), Options{})
@@ -436,6 +414,161 @@ func TestResultsRunOut(t *testing.T) {
 	})
 }
 
+// A check that waits for its target when its spec is suspended does not run any
+// more, so that the suspended spec is not found healthy.
+func TestSuspendedWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		busy := definition("busy", func(context.Context) check.Outcome {
+			time.Sleep(20 * time.Second)
+			return check.Outcome{Result: health.Success}
+		})
+		waits := definition("waits", func(context.Context) check.Outcome {
+			runs.Add(1)
+			return check.Outcome{Result: health.Success}
+		})
+		busy.Target, busy.Interval, busy.Timeout = "same", time.Hour, time.Minute
+		waits.Target = "same"
+		e, stop := start(t, newNotes(), Options{PerTarget: 1})
+		apply(t, e, Spec{Name: "other", Checks: []Check{busy}})
+		time.Sleep(3 * time.Second)
+		apply(t, e, Spec{Name: "s", Checks: []Check{waits}})
+		time.Sleep(3 * time.Second)
+		apply(t, e, Spec{Name: "s", Generation: 2, Suspend: true, Checks: []Check{waits}})
+		time.Sleep(time.Minute)
+		if got := overall(t, e, "s"); got != health.Pending || runs.Load() != 0 {
+			t.Errorf("overall %s of a suspended spec, after %d runs", got, runs.Load())
+		}
+		apply(t, e, Spec{Name: "s", Generation: 3, Checks: []Check{waits}})
+		time.Sleep(5 * time.Second)
+		if got := overall(t, e, "s"); got != health.Success || e.Progress().Overdue > 0 {
+			t.Errorf("overall %s after it was resumed, %+v", got, e.Progress())
+		}
+		stop()
+	})
+}
+
+// What a former process left holds for as long as it said and no longer: no
+// word is given on what has run out since.
+func TestRestoredResults(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		left time.Duration
+		want health.Result
+	}{
+		{"holds", 20 * time.Second, health.Success},
+		{"has run out", -time.Second, health.Unknown},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				def := definition("c", func(ctx context.Context) check.Outcome {
+					<-ctx.Done()
+					return check.Outcome{Result: health.Pending}
+				})
+				def.Interval, def.Timeout = time.Minute, time.Minute
+				runs := []verdict.Run{{At: begin.Add(-time.Minute), Result: health.Success}}
+				def.Restored = &Restored{
+					State:      verdict.Restore(def.Policy, health.Success, "", begin.Add(-time.Hour), false, runs),
+					Generation: 1, LastRun: runs[0].At, ValidUntil: begin.Add(tt.left),
+				}
+				e, stop := start(t, newNotes(), Options{})
+				apply(t, e, Spec{Name: "s", Overall: health.Success, Checks: []Check{def}})
+				s, _ := e.Spec("s")
+				if s.Summary.Overall != tt.want {
+					t.Errorf("overall %s, want %s", s.Summary.Overall, tt.want)
+				}
+				if tt.want == health.Success && s.ValidUntil.After(begin.Add(tt.left)) {
+					t.Errorf("valid for %s, the former process said %s", s.ValidUntil.Sub(begin), tt.left)
+				}
+				time.Sleep(22 * time.Second)
+				if got := overall(t, e, "s"); got != health.Unknown {
+					t.Errorf("overall %s of what has run out", got)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// What is written about a check that another took the place of is written anew,
+// and so is what somebody may have changed or removed.
+func TestStaleStatusesAreWrittenAnew(t *testing.T) {
+	spec := Spec{Name: "s", UID: "1", Generation: 1, Checks: []Check{definition("c", succeed)}}
+	key := Key{"s", "c"}
+	sink := newNotes()
+	e := New(sink, Options{})
+	apply(t, e, spec)
+	if n := sink.spoke(); n != 0 {
+		t.Errorf("of a check that nothing is written about, %d things are to be written", n)
+	}
+	apply(t, e, spec)
+	if sink.routine[key] != 1 || sink.transitions[key] != 0 {
+		t.Errorf("applied again: %d writes in turn and %d at once, want 1 and 0", sink.routine[key], sink.transitions[key])
+	}
+	spec.UID = "2"
+	apply(t, e, spec)
+	if sink.transitions[key] != 1 {
+		t.Errorf("made anew under its name: %d writes at once, want 1", sink.transitions[key])
+	}
+	spec.Name, spec.Checks[0].Obsolete = "restarted", true
+	apply(t, e, spec)
+	if sink.transitions[Key{"restarted", "c"}] != 1 {
+		t.Error("what a former process wrote of another definition is not written at once")
+	}
+}
+
+// A shorter interval does not end what was promised with the longer one.
+func TestIntervalShortened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newNotes()
+		def := definition("c", func(context.Context) check.Outcome {
+			time.Sleep(5 * time.Second)
+			return check.Outcome{Result: health.Success}
+		})
+		def.Interval = time.Hour
+		e, stop := start(t, sink, Options{})
+		apply(t, e, Spec{Name: "s", Checks: []Check{def}})
+		time.Sleep(30 * time.Minute)
+		def.Interval = 10 * time.Second
+		apply(t, e, Spec{Name: "s", Generation: 2, Checks: []Check{def}})
+		time.Sleep(2 * time.Minute)
+		if got := overall(t, e, "s"); got != health.Success {
+			t.Errorf("overall %s", got)
+		}
+		if said := sink.said(); len(said) != 0 {
+			t.Errorf("announced although all was well: %v", said)
+		}
+		s, _ := e.Check(Key{"s", "c"})
+		if left := time.Until(s.ValidUntil); left > Validity(10*time.Second, 10*time.Second) {
+			t.Errorf("valid for %s at the shorter interval", left)
+		}
+		stop()
+	})
+}
+
+// A scheduler that no longer turns finds nothing that ran out; that nobody
+// renews the overall status shows all the same.
+func TestRunningOutShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, stop := start(t, newNotes(), Options{})
+		apply(t, e, Spec{Name: "s", Checks: []Check{definition("c", succeed)}})
+		time.Sleep(time.Minute)
+		stop()
+		left := func() (left time.Duration) {
+			e.Each(func(CheckStatus) {}, func(s SpecStatus) { left = time.Until(s.ValidUntil) })
+			return left
+		}
+		if left := left(); left <= 0 {
+			t.Errorf("%s left while checks run", left)
+		}
+		time.Sleep(10 * time.Minute)
+		if left := left(); left > -8*time.Minute {
+			t.Errorf("%s left after ten minutes without a run", left)
+		}
+	})
+}
+
 func TestAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := newNotes()
@@ -534,6 +667,39 @@ func TestWindowsAndFlappingAreNoNews(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// The largest spec, with the most windows there may be, each of which takes long
+// to be asked, does not hold up the engine: every check of it runs.
+func TestManyWindows(t *testing.T) {
+	spec := Spec{Name: "s"}
+	for i := range 20 {
+		window, err := verdict.CompileWindow(&health.MaintenanceWindow{
+			Name: fmt.Sprint("w", i), Schedule: "0 0 30 2 *", Duration: &metav1.Duration{Duration: time.Hour},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Windows = append(spec.Windows, window)
+	}
+	for i := range 500 {
+		spec.Checks = append(spec.Checks, definition(fmt.Sprint("c", i), func(context.Context) check.Outcome {
+			return check.Outcome{Result: health.Failure}
+		}))
+	}
+	e, stop := start(t, newNotes(), Options{})
+	defer stop()
+	apply(t, e, spec)
+	deadline := time.Now().Add(time.Minute)
+	ran := int64(0)
+	for ran < 500 && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
+		ran = e.Progress().Finished
+	}
+	// An engine that is held up answers late as well.
+	if ran < 500 || time.Now().After(deadline) {
+		t.Errorf("%d of 500 checks ran in a minute", ran)
+	}
 }
 
 type streaming struct{ open *atomic.Int64 }

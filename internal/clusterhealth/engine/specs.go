@@ -29,11 +29,17 @@ func (e *Engine) Apply(spec Spec) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.specs[spec.Name]
+	known := old != nil
 	if old != nil && old.UID != spec.UID {
 		e.remove(old)
 		old = nil
 	}
 	if old != nil && old.Generation == spec.Generation {
+		// Somebody did something to what is written about it, or it would not
+		// come again.
+		for _, entry := range old.order {
+			e.sink.CheckRan(entry.key, false)
+		}
 		return nil
 	}
 	compiled := make([]check.Check, len(spec.Checks))
@@ -56,7 +62,7 @@ func (e *Engine) Apply(spec Spec) error {
 		var current *entry
 		if compiled[i] != nil {
 			current = e.newEntry(Key{spec.Name, def.Name}, def, compiled[i])
-			if old != nil && def.Restored == nil {
+			if (known || def.Obsolete) && def.Restored == nil {
 				// What is written about a former definition no longer holds.
 				e.sink.CheckRan(current.key, true)
 			}
@@ -66,7 +72,6 @@ func (e *Engine) Apply(spec Spec) error {
 		kept[current] = true
 		current.def.Interval, current.def.Timeout = def.Interval, def.Timeout
 		current.def.Policy, current.def.DependsOn = def.Policy, def.DependsOn
-		current.validFor = Validity(def.Interval, def.Timeout)
 		current.spec = next
 		next.entries[def.Name] = current
 		next.order = append(next.order, current)
@@ -83,6 +88,8 @@ func (e *Engine) Apply(spec Spec) error {
 	e.specs[spec.Name] = next
 	e.count()
 	for _, entry := range next.order {
+		// What a former process left may have run out since: no word is given on it.
+		e.expire(entry, now)
 		e.soon(entry, now)
 	}
 	e.summarize(next, true)
@@ -101,8 +108,9 @@ func (e *Engine) newEntry(key Key, def Check, compiled check.Check) *entry {
 	if r := def.Restored; r != nil {
 		entry.state, entry.generation, entry.lastRun = r.State, r.Generation, r.LastRun
 		// What is left of its validity runs on by this process's own clock.
-		left := min(r.ValidUntil.Sub(e.opts.Now()), Validity(def.Interval, def.Timeout))
-		entry.renewed = time.Now().Add(left - Validity(def.Interval, def.Timeout))
+		entry.validFor = Validity(def.Interval, def.Timeout)
+		left := min(r.ValidUntil.Sub(e.opts.Now()), entry.validFor)
+		entry.renewed = time.Now().Add(left - entry.validFor)
 	}
 	if e.base != nil {
 		e.launch(entry)
@@ -212,9 +220,10 @@ func (e *Engine) expire(entry *entry, now time.Time) bool {
 // each other, and tells the sink what changed.
 func (e *Engine) summarize(s *specState, force bool) {
 	at := e.opts.Now()
+	open := verdict.OpenWindows(s.Windows, at)
 	members := make([]verdict.Member, len(s.order))
 	for i, entry := range s.order {
-		if window := verdict.OpenWindow(s.Windows, entry.key.Check, at); window != entry.maintenance {
+		if window := verdict.Covering(open, entry.key.Check); window != entry.maintenance {
 			entry.maintenance = window
 			e.sink.CheckRan(entry.key, true)
 		}

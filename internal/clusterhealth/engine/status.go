@@ -168,8 +168,8 @@ func (e *Engine) Progress() Progress {
 		late(entry)
 	}
 	for _, t := range e.targets {
-		if len(t.waiting) > 0 {
-			late(t.waiting[0])
+		for _, entry := range t.waiting {
+			late(entry)
 		}
 	}
 	return p

@@ -2,6 +2,7 @@ package logstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,10 @@ import (
 	"sync"
 	"time"
 )
+
+// renewEvery is how long a stream is followed before it is opened anew: only then
+// does the API server ask whether it may still be read.
+const renewEvery = 10 * time.Minute
 
 // maxLine bounds what is looked at of one line; the rest of a longer one is
 // dropped.
@@ -38,6 +43,8 @@ type Follower struct {
 	// Opened is called with 1 when a stream opens and -1 when it closes; may be
 	// nil.
 	Opened func(delta float64)
+
+	unfinished []byte // line that the last stream ended with
 
 	mu       sync.Mutex
 	caughtUp bool
@@ -77,21 +84,24 @@ func (f *Follower) Run(ctx context.Context) {
 	backoff := f.Backoff
 	follow := false
 	for ctx.Err() == nil {
-		started := time.Now()
+		started, lines := time.Now(), f.Status().Lines
 		err := f.stream(ctx, resume, follow)
 		f.mu.Lock()
+		grew := f.lines > lines
 		f.err = err
 		if err == nil && !follow {
-			f.caughtUp, follow = true, true
+			// Of what there was nothing is late, however long ago it was written.
+			f.caughtUp, follow, f.lastRead = true, true, time.Time{}
 			f.mu.Unlock()
 			continue
 		}
 		f.mu.Unlock()
-		if err == nil || time.Since(started) > f.MaxBackoff {
+		// A container that restarts ends its stream and soon has more to say; one
+		// that has ended for good ends each stream at once.
+		if err == nil && grew || time.Since(started) >= min(f.Idle, f.MaxBackoff) {
 			backoff = f.Backoff
 		}
-		// A container that restarts ends its stream; many streams that end
-		// together must not come back together.
+		// Many streams that end together must not come back together.
 		wait := backoff/2 + rand.N(backoff)
 		backoff = min(2*backoff, f.MaxBackoff)
 		select {
@@ -101,19 +111,21 @@ func (f *Follower) Run(ctx context.Context) {
 	}
 }
 
-var errIdle = errors.New("silent for too long")
+// errAnew ends a stream that is to be opened anew.
+var errAnew = errors.New("to be opened anew")
 
 // stream reads one opening of the log to its end. A stream that ends or falls
-// silent is no error; one that cannot be opened or breaks is.
+// silent is no error; one that cannot be opened or breaks is, and so is one that
+// holds nothing but what the node has to say for itself.
 func (f *Follower) stream(ctx context.Context, resume *Resume, follow bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := time.AfterFunc(f.Idle, func() { cancel(errIdle) })
+	idle := time.AfterFunc(f.Idle, func() { cancel(errAnew) })
 	defer idle.Stop()
 
 	body, err := f.Open(ctx, resume.Reopen(), follow)
 	if err != nil {
-		if context.Cause(ctx) == errIdle {
+		if context.Cause(ctx) == errAnew {
 			return fmt.Errorf("open log: no answer in %s", f.Idle)
 		}
 		return fmt.Errorf("open log: %w", err)
@@ -129,21 +141,29 @@ func (f *Follower) stream(ctx context.Context, resume *Resume, follow bool) erro
 	f.mu.Lock()
 	if follow {
 		f.err = nil
+		renew := time.AfterFunc(renewEvery, func() { cancel(errAnew) })
+		defer renew.Stop()
 	}
 	f.mu.Unlock()
 
 	reader := bufio.NewReaderSize(body, 16<<10)
 	var line []byte
+	logged, said := false, false
 	for {
 		line, err = readLine(reader, line[:0])
-		// A line that a broken connection cut short comes again, whole.
 		if len(line) > 0 && (err == nil || err == io.EOF) {
 			idle.Reset(f.Idle)
-			f.take(resume, line)
+			at, text, ok := SplitLine(line)
+			if ok && (err == nil || f.complete(line)) {
+				f.take(resume, at, text)
+			}
+			logged, said = logged || ok, said || !ok
 		}
 		switch {
 		case err == nil:
-		case err == io.EOF, context.Cause(ctx) == errIdle && follow, ctx.Err() != nil && context.Cause(ctx) != errIdle:
+		case err == io.EOF && said && !logged:
+			return errors.New("read log: the node sends a message of its own instead of a log")
+		case err == io.EOF, context.Cause(ctx) == errAnew && follow, ctx.Err() != nil && context.Cause(ctx) != errAnew:
 			return nil
 		default:
 			return fmt.Errorf("read log: %w", err)
@@ -151,9 +171,18 @@ func (f *Follower) stream(ctx context.Context, resume *Resume, follow bool) erro
 	}
 }
 
-func (f *Follower) take(resume *Resume, line []byte) {
-	at, text, ok := SplitLine(line)
-	if !ok || !resume.Admit(at) {
+// complete says whether an unfinished line is all there is of it: whether a
+// second stream ends with it as well. One that was cut short comes again, whole;
+// the API server ends a stream in order even where its connection to the node
+// broke.
+func (f *Follower) complete(line []byte) bool {
+	again := bytes.Equal(line, f.unfinished)
+	f.unfinished = append(f.unfinished[:0], line...)
+	return again
+}
+
+func (f *Follower) take(resume *Resume, at time.Time, text []byte) {
+	if !resume.Admit(at) {
 		return
 	}
 	f.mu.Lock()

@@ -111,7 +111,7 @@ func TestReadLineBoundsLines(t *testing.T) {
 	var lines []string
 	f := &Follower{
 		Open: func(context.Context, time.Time, bool) (io.ReadCloser, error) {
-			text := t0.Format(time.RFC3339Nano) + " " + long + "\n" + t0.Add(time.Second).Format(time.RFC3339Nano) + " next\n" + t0.Add(2*time.Second).Format(time.RFC3339Nano) + " unfinished"
+			text := t0.Format(time.RFC3339Nano) + " " + long + "\n" + t0.Add(time.Second).Format(time.RFC3339Nano) + " next\n"
 			return io.NopCloser(strings.NewReader(text)), nil
 		},
 		Match: func(line []byte) bool {
@@ -123,7 +123,7 @@ func TestReadLineBoundsLines(t *testing.T) {
 	if err := f.stream(t.Context(), NewResume(f.Since), false); err != nil {
 		t.Fatal(err)
 	}
-	if len(lines) != 3 || len(lines[0]) >= maxLine || lines[1] != "next" || lines[2] != "unfinished" {
+	if len(lines) != 2 || len(lines[0]) >= maxLine || lines[1] != "next" {
 		t.Errorf("%d lines, first of %d bytes", len(lines), len(lines[0]))
 	}
 }
@@ -243,6 +243,148 @@ func TestBrokenStreamsGoOn(t *testing.T) {
 		}
 		if last := asked[len(asked)-1]; last.Before(t0.Add(5 * time.Second)) {
 			t.Errorf("the last opening starts at %s, far before what was read", last)
+		}
+	})
+}
+
+// script is what successive openings of a log hold, the last of them for ever on.
+// Each ends in order.
+func script(openings ...string) (open Open, asked func() int) {
+	n := 0
+	return func(_ context.Context, since time.Time, _ bool) (io.ReadCloser, error) {
+		var log strings.Builder
+		for line := range strings.Lines(openings[min(n, len(openings)-1)]) {
+			if at, _, ok := SplitLine([]byte(strings.TrimSuffix(line, "\n"))); !ok || !at.Before(since) {
+				log.WriteString(line)
+			}
+		}
+		n++
+		return io.NopCloser(strings.NewReader(log.String())), nil
+	}, func() int { return n }
+}
+
+// follow runs a follower over a script, and counts the lines that end with boom.
+func follow(t *testing.T, open Open, during time.Duration) (matches int, status Status) {
+	t.Helper()
+	f := &Follower{
+		Open: open, Match: func(line []byte) bool { return bytes.HasSuffix(line, []byte("boom")) }, OnMatch: func(time.Time) { matches++ },
+		Since: t0.Add(-time.Minute), Idle: 5 * time.Minute, Backoff: 500 * time.Millisecond, MaxBackoff: 30 * time.Second, Now: time.Now,
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), during)
+	defer cancel()
+	f.Run(ctx)
+	return matches, f.Status()
+}
+
+// A container that has ended is not asked for its log again and again, and one
+// that starts anew is soon.
+func TestEndedLogsAreAskedForRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := t0.Format(time.RFC3339Nano) + " boom\n"
+		second := first + t0.Add(time.Second).Format(time.RFC3339Nano) + " boom\n"
+		open, asked := script(first, first, first, first, second)
+		if matches, _ := follow(t, open, 30*time.Second); matches != 2 {
+			t.Errorf("%d matches, want 2", matches)
+		}
+		open, asked = script(first)
+		matches, status := follow(t, open, 10*time.Minute)
+		if matches != 1 || status.Err != nil || !status.CaughtUp {
+			t.Errorf("%d matches, want 1; %+v", matches, status)
+		}
+		if n := asked(); n > 50 {
+			t.Errorf("a log that has ended was opened %d times in ten minutes", n)
+		}
+	})
+}
+
+// The API server ends a stream in order even where its own connection broke in
+// the middle of a line: the line comes again, and counts as a whole.
+func TestLinesCutShortComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stamp := t0.Format(time.RFC3339Nano)
+		for _, tt := range []struct {
+			name     string
+			openings []string
+			want     int
+		}{
+			{"cut", []string{stamp + " a line that ends with b", stamp + " a line that ends with boom\n"}, 1},
+			{"cut within its time", []string{stamp[:10], stamp + " boom\n"}, 1},
+			{"never finished", []string{stamp + " boom"}, 1},
+			{"finished later", []string{stamp + " boom", stamp + " boom", stamp + " boom\n"}, 1},
+		} {
+			open, _ := script(tt.openings...)
+			if matches, _ := follow(t, open, time.Minute); matches != tt.want {
+				t.Errorf("%s: %d matches, want %d", tt.name, matches, tt.want)
+			}
+		}
+	})
+}
+
+// A node that cannot give a log says so where the log should be. That is no log
+// without matches.
+func TestMessagesInsteadOfLogsAreErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const message = "unable to retrieve container logs for containerd://0123"
+		line := t0.Format(time.RFC3339Nano) + " a line\n"
+		for _, tt := range []struct {
+			name    string
+			opening string
+			want    bool
+		}{
+			{"message", message, true},
+			{"message on a line", message + "\n", true},
+			{"last words after a log", line + message, false},
+			{"nothing logged", "", false},
+		} {
+			open, _ := script(tt.opening)
+			_, status := follow(t, open, time.Minute)
+			if (status.Err != nil) != tt.want || status.CaughtUp == tt.want {
+				t.Errorf("%s: %+v, want an error: %v", tt.name, status, tt.want)
+			}
+			if status.Err != nil && strings.Contains(status.Err.Error(), "containerd") {
+				t.Errorf("the error repeats what was read: %v", status.Err)
+			}
+		}
+	})
+}
+
+// Whether a log may be read is asked when it is opened, so one that is never
+// silent is opened anew now and then, without losing or repeating a line.
+func TestStreamsAreRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		openings := 0
+		open := func(ctx context.Context, since time.Time, follow bool) (io.ReadCloser, error) {
+			if !follow {
+				return io.NopCloser(strings.NewReader("")), nil
+			}
+			openings++
+			reader, writer := io.Pipe()
+			go func() {
+				for i := 0; ; i++ {
+					into := time.Duration(i) * time.Second
+					at := t0.Add(into)
+					select {
+					case <-time.After(time.Until(begin.Add(into))):
+					case <-ctx.Done():
+						return
+					}
+					if at.Before(since) {
+						continue
+					}
+					if _, err := fmt.Fprintf(writer, "%s boom\n", at.Format(time.RFC3339Nano)); err != nil {
+						return
+					}
+				}
+			}()
+			return reader, nil
+		}
+		matches, _ := follow(t, open, time.Hour+time.Second/2)
+		if openings < 5 || openings > 7 {
+			t.Errorf("opened %d times in an hour", openings)
+		}
+		if matches != 3601 {
+			t.Errorf("%d lines of an hour counted, want 3601", matches)
 		}
 	})
 }

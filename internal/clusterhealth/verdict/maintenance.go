@@ -68,11 +68,8 @@ func CompileWindow(w *health.MaintenanceWindow) (Window, error) {
 	return out, nil
 }
 
-// Open says whether the window covers the check at that time.
-func (w Window) Open(check string, at time.Time) bool {
-	if w.checks != nil && !w.checks[check] {
-		return false
-	}
+// Open says whether the window is open at that time.
+func (w Window) Open(at time.Time) bool {
 	if w.schedule == nil {
 		return !at.Before(w.start) && at.Before(w.end)
 	}
@@ -82,10 +79,23 @@ func (w Window) Open(check string, at time.Time) bool {
 	return !opened.IsZero() && !opened.After(at)
 }
 
-// OpenWindow is the name of the first window that covers the check, or nothing.
-func OpenWindow(windows []Window, check string, at time.Time) string {
+// OpenWindows are those of the windows that are open. A schedule takes a while
+// to be asked, so that is done once and not for each check.
+func OpenWindows(windows []Window, at time.Time) []Window {
+	var out []Window
 	for _, w := range windows {
-		if w.Open(check, at) {
+		if w.Open(at) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// Covering is the name of the first of the windows that covers the check, or
+// nothing.
+func Covering(windows []Window, check string) string {
+	for _, w := range windows {
+		if w.checks == nil || w.checks[check] {
 			return w.Name
 		}
 	}

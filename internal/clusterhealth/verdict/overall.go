@@ -151,7 +151,8 @@ func blameMessage(m Member) string {
 
 // Suppressed finds, for each failed member, the failed dependency at the root
 // of its failure. A member on a cycle of failed members explains nothing, so
-// that a cycle cannot make everyone innocent.
+// that a cycle cannot make everyone innocent; nor does one in maintenance, which
+// is not blamed and could not be named instead.
 func Suppressed(members []Member) []string {
 	byName := make(map[string]int, len(members))
 	hasDeps := false
@@ -185,7 +186,7 @@ func Suppressed(members []Member) []string {
 			if !ok || j == i || members[j].Result != health.Failure {
 				continue
 			}
-			if r := visit(j); r >= 0 && r != i {
+			if r := visit(j); r >= 0 && r != i && members[r].Maintenance == "" {
 				root[i] = r
 				break
 			}
