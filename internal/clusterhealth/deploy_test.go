@@ -11,6 +11,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth/kubetest"
@@ -79,6 +81,7 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 		`bodega_clusterhealth_check_alerting{check="up",spec="measured",status="Success",type="http"} 0`,
 		`bodega_clusterhealth_overall_status{spec="measured",status="Failure"} 1`,
 		`bodega_clusterhealth_overall_status{spec="measured",status="Success"} 0`,
+		`bodega_clusterhealth_specs_waiting 0`,
 	} {
 		if !strings.Contains(page, want+"\n") {
 			t.Errorf("no %s", want)
@@ -113,6 +116,32 @@ func TestDashboardsAndRulesMatchMetrics(t *testing.T) {
 			}
 		}
 		return ""
+	})
+}
+
+// A spec that is not taken up has no metrics of its own; that there is one shows.
+func TestSpecNotRunShows(t *testing.T) {
+	read := []string{"get", "list", "watch"}
+	config, err := cluster.UserConfig(t.Context(), "reader", []rbacv1.PolicyRule{
+		{APIGroups: []string{health.GroupVersion.Group}, Resources: []string{"clusterhealthspecs", "clusterhealthchecks"}, Verbs: read},
+		{APIGroups: []string{health.GroupVersion.Group}, Resources: []string{"clusterhealthspecs/status"}, Verbs: []string{"patch"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig()
+	cfg.MetricsAddress = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	operateWith(t, config, cfg)
+	create(t, parseSpec(t, "not-run", `checks: [{name: c, tcp: {address: "h:1"}}]`))
+	eventually(t, func() string {
+		if page := get(t, "http://"+cfg.MetricsAddress+"/metrics"); !strings.Contains(page, "\nbodega_clusterhealth_specs_waiting 1\n") {
+			return "no spec waits"
+		}
+		return ""
+	})
+	awaitSpec(t, "not-run", func(s *health.ClusterHealthSpec) bool {
+		ready := meta.FindStatusCondition(s.Status.Conditions, health.ConditionReady)
+		return ready != nil && ready.Reason == "Retrying" && strings.Contains(ready.Message, "cannot patch resource")
 	})
 }
 

@@ -1,6 +1,9 @@
 package clusterhealth
 
 import (
+	"context"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -29,6 +32,9 @@ var (
 	specChecks = prometheus.NewDesc("bodega_clusterhealth_checks",
 		"Checks of a spec, by status.", []string{"spec", "status"}, nil)
 
+	specsWaiting = prometheus.NewDesc("bodega_clusterhealth_specs_waiting",
+		"Specs, or changes of them, that the leader has yet to take up.", nil, nil)
+
 	engineRunning = prometheus.NewDesc("bodega_clusterhealth_runs_in_progress",
 		"Runs going on.", nil, nil)
 	engineHung = prometheus.NewDesc("bodega_clusterhealth_runs_hanging",
@@ -51,7 +57,7 @@ type collector struct {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		checkStatus, checkAlerting, checkFlapping, checkDuration, checkLastRun, overallStatus, overallValidUntil,
-		specChecks, engineRunning, engineHung, engineOverdue, leaderDesc, webhookExpiry,
+		specChecks, specsWaiting, engineRunning, engineHung, engineOverdue, leaderDesc, webhookExpiry,
 	} {
 		ch <- d
 	}
@@ -96,6 +102,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(engineHung, float64(p.Hung))
 	gauge(engineOverdue, p.Overdue.Seconds())
 	gauge(leaderDesc, number(c.operator.leads()))
+	if c.operator.leads() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		// A leader whose cache has yet to fill has nothing to tell.
+		if waiting, err := c.operator.waiting(ctx); err == nil {
+			gauge(specsWaiting, float64(len(waiting)))
+		}
+	}
 	if expiry := c.operator.webhookExpiry(); !expiry.IsZero() {
 		gauge(webhookExpiry, float64(expiry.Unix()))
 	}

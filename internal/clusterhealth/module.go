@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -54,6 +55,7 @@ type operator struct {
 
 	mu          sync.Mutex
 	unscheduled map[string]time.Time // specs that the engine does not run, since when
+	unready     atomic.Bool
 }
 
 // Run runs one replica of the operator against a cluster until ctx ends. It
@@ -346,10 +348,25 @@ func (op *operator) alive(*http.Request) error {
 	return nil
 }
 
-// ready says that this replica does its work, not just that it lives: a leader
-// runs its checks and writes what they say, a standby watches the leader.
+// ready logs why this replica is not ready, once: whoever asks is not told.
 func (op *operator) ready(req *http.Request) error {
-	if expiry := op.webhookExpiry(); op.cfg.Webhook != "off" && time.Now().After(expiry) {
+	err := op.working(req.Context())
+	if was := op.unready.Swap(err != nil); err != nil && !was {
+		op.log.Warn("not ready", "error", err)
+	} else if err == nil && was {
+		op.log.Info("ready")
+	}
+	return err
+}
+
+// working says that this replica does its work, not just that it lives: a leader
+// runs its checks and writes what they say, a standby watches the leader.
+func (op *operator) working(ctx context.Context) error {
+	switch expiry := op.webhookExpiry(); {
+	case op.cfg.Webhook == "off":
+	case expiry.IsZero():
+		return errors.New("the webhook has yet to get a certificate")
+	case time.Now().After(expiry):
 		return fmt.Errorf("the webhook's certificate expired at %s", expiry.UTC().Format(time.RFC3339))
 	}
 	if !op.leads() {
@@ -361,7 +378,7 @@ func (op *operator) ready(req *http.Request) error {
 	if err := progressing(op.engine.Progress(), op.writer.Stalled()); err != nil {
 		return err
 	}
-	return op.allScheduled(req.Context())
+	return op.allScheduled(ctx)
 }
 
 // progressing says why a leader whose writes have been failing for a while does
@@ -382,29 +399,39 @@ func progressing(p engine.Progress, stalled time.Duration) error {
 
 // allScheduled fails while a spec has not reached the engine for a while.
 func (op *operator) allScheduled(ctx context.Context) error {
-	var specs health.ClusterHealthSpecList
-	if err := op.manager.GetClient().List(ctx, &specs, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list the specs: %w", err)
+	waiting, err := op.waiting(ctx)
+	if err != nil {
+		return err
 	}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	present := make(map[string]bool, len(specs.Items))
-	for i := range specs.Items {
-		spec := &specs.Items[i]
-		if !spec.DeletionTimestamp.IsZero() || op.engine.Runs(spec.Name, string(spec.UID), spec.Generation) {
-			continue
-		}
-		present[spec.Name] = true
-		if _, known := op.unscheduled[spec.Name]; !known {
-			op.unscheduled[spec.Name] = time.Now()
+	for name := range waiting {
+		if _, known := op.unscheduled[name]; !known {
+			op.unscheduled[name] = time.Now()
 		}
 	}
 	for name, since := range op.unscheduled {
-		if !present[name] {
+		if !waiting[name] {
 			delete(op.unscheduled, name)
 		} else if time.Since(since) > scheduledWithin {
 			return fmt.Errorf("spec %s has not been scheduled for %s", name, time.Since(since).Round(time.Second))
 		}
 	}
 	return nil
+}
+
+// waiting are the specs that the engine of this leader does not run.
+func (op *operator) waiting(ctx context.Context) (map[string]bool, error) {
+	var specs health.ClusterHealthSpecList
+	if err := op.manager.GetClient().List(ctx, &specs, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list the specs: %w", err)
+	}
+	out := map[string]bool{}
+	for i := range specs.Items {
+		spec := &specs.Items[i]
+		if spec.DeletionTimestamp.IsZero() && !op.engine.Runs(spec.Name, string(spec.UID), spec.Generation) {
+			out[spec.Name] = true
+		}
+	}
+	return out, nil
 }

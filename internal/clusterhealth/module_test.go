@@ -1,6 +1,9 @@
 package clusterhealth
 
 import (
+	"bytes"
+	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -31,5 +34,28 @@ func TestReadinessDependsOnProgress(t *testing.T) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// Why a replica is not ready is in its log, once, since whoever asks is told
+// nothing but that it is not.
+func TestReadinessIsLogged(t *testing.T) {
+	for expiry, want := range map[time.Time]string{
+		{}: "has yet to get a certificate",
+		time.Now().Add(-time.Hour).Round(time.Second): "the webhook's certificate expired at",
+	} {
+		var log bytes.Buffer
+		op := &operator{
+			cfg: Config{Webhook: "self-signed"}, expiry: func() time.Time { return expiry },
+			log: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		for range 2 {
+			if err := op.ready(&http.Request{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+		if strings.Count(log.String(), want) != 1 {
+			t.Errorf("logged %q, want %q once", log.String(), want)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package clusterhealth_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,11 +12,15 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
 	"github.com/bodega-hq/bodega/internal/clusterhealth"
@@ -126,6 +132,98 @@ func TestGrants(t *testing.T) {
 		if err := cluster.Client.Update(t.Context(), object.(client.Object)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestSamplesAreGranted: the chart grants a sample what its checks do with the
+// values that the sample names, as its comment says.
+func TestSamplesAreGranted(t *testing.T) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for kind, scope := range map[schema.GroupVersionKind]meta.RESTScope{
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"}:       meta.RESTScopeNamespace,
+		{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "Gateway"}:   meta.RESTScopeNamespace,
+		{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}:   meta.RESTScopeRoot,
+		{Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"}: meta.RESTScopeNamespace,
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:                     meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "Node"}:                                          meta.RESTScopeRoot,
+	} {
+		resource := kind.GroupVersion().WithResource(strings.ToLower(kind.Kind) + "s")
+		mapper.AddSpecific(kind, resource, resource, scope)
+	}
+	for _, ns := range []string{operatorNamespace, "vault", "db"} {
+		namespace(t, ns)
+	}
+	samples, err := filepath.Glob(deployFile("samples", "*.yaml"))
+	if err != nil || len(samples) == 0 {
+		t.Fatalf("samples: %v, %v", samples, err)
+	}
+	for _, path := range samples {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var named strings.Builder
+			for line := range strings.Lines(string(text)) {
+				if value, ok := strings.CutPrefix(line, "#   "); ok {
+					named.WriteString(value)
+				}
+			}
+			var values map[string]any
+			if err := sigsyaml.Unmarshal([]byte(named.String()), &values); err != nil || len(values) == 0 {
+				t.Fatalf("values %q: %v", named.String(), err)
+			}
+			var set []string
+			for key, value := range values {
+				text, err := json.Marshal(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				set = append(set, key+"="+string(text))
+			}
+			objects := render(t, set...)
+			install(t, objects)
+			t.Cleanup(func() {
+				for _, object := range objects {
+					if object.GetName() == "bodega-operator-opt-in" {
+						if err := cluster.Client.Delete(context.Background(), object); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+
+			specs, err := check.ParseSpecs(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			operator := connect(t, serviceAccount(t, operatorNamespace, "bodega-operator"))
+			for i := range specs[0].Spec.Checks {
+				c := &specs[0].Spec.Checks[i]
+				kind, _ := check.TypeOf(c)
+				accesses, err := kind.Access(c, mapper)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, access := range accesses {
+					eventually(t, func() string {
+						review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+							ResourceAttributes: &authorizationv1.ResourceAttributes{
+								Verb: access.Verb, Group: access.Group, Resource: access.Resource, Subresource: access.Subresource,
+								Namespace: access.Namespace, Name: access.Name,
+							},
+						}}
+						if err := operator.Create(t.Context(), review); err != nil {
+							return err.Error()
+						}
+						if !review.Status.Allowed {
+							return fmt.Sprintf("check %s: may not %s", c.Name, access)
+						}
+						return ""
+					})
+				}
+			}
+		})
 	}
 }
 

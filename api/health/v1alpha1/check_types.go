@@ -357,7 +357,7 @@ type LogGrepCheck struct {
 type Operator string
 
 // The operators. Where a JSONPath finds several values, each must hold; where
-// it finds none, only NotExists and Empty hold.
+// it finds none, only NotExists, Empty and NotListContains hold.
 const (
 	Equals             Operator = "Equals"
 	NotEquals          Operator = "NotEquals"
