@@ -227,10 +227,10 @@ func TestMissingObjectsAreNoStorm(t *testing.T) {
 			w.CheckRan(engine.Key{Spec: "s", Check: fmt.Sprint("c", i)}, true)
 		}
 		time.Sleep(time.Minute)
+		sink.mu.Lock()
 		if limit := checks + 60*50 + 50; sink.tries > limit {
 			t.Errorf("%d tries in a minute, want at most %d", sink.tries, limit)
 		}
-		sink.mu.Lock()
 		sink.gone = false
 		sink.mu.Unlock()
 		time.Sleep(w.Delay(checks))
