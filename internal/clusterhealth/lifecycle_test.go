@@ -1,6 +1,7 @@
 package clusterhealth_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -316,6 +318,30 @@ checks:
 	}
 	if len(began) != 0 {
 		t.Error("the check was started again")
+	}
+}
+
+// TestDeletedWithFinalizer: a spec that something keeps from going is checked no
+// longer, and says so.
+func TestDeletedWithFinalizer(t *testing.T) {
+	server := newTarget(t)
+	operate(t, testConfig())
+	spec := parseSpec(t, "held", fmt.Sprintf(`{interval: 1s, checks: [{name: up, http: {url: %q}}]}`, server.URL))
+	spec.Finalizers = []string{"example.com/held"}
+	create(t, spec)
+	t.Cleanup(func() {
+		release := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+		if err := cluster.Client.Patch(context.Background(), spec, release); err != nil {
+			t.Error(err)
+		}
+	})
+	awaitOverall(t, "held", health.Success)
+	if err := cluster.Client.Delete(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	got := awaitOverall(t, "held", health.Unknown)
+	if meta.IsStatusConditionTrue(got.Status.Conditions, health.ConditionHealthy) || !strings.Contains(got.Status.Message, "being deleted") {
+		t.Errorf("status of a spec that is being deleted: %+v", got.Status)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +18,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	sigsyaml "sigs.k8s.io/yaml"
 
@@ -335,6 +341,67 @@ func TestUnseenDaemonSet(t *testing.T) {
 			}
 			if out := c.Run(t.Context()); out.Result != tt.want {
 				t.Errorf("%+v, want %s", out, tt.want)
+			}
+		})
+	}
+}
+
+// A command has succeeded when its node says so, and not when the connection to
+// the node ends.
+func TestConnectionEndsBeforeCommand(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		status  string // that the node sends; none where empty
+		want    health.Result
+		message string
+	}{
+		{"told", `{"metadata":{},"status":"Success"}`, health.Success, "exited with 0"},
+		{"told of a failure", `{"metadata":{},"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}`, health.Failure, "exit code 3, want 0"},
+		{"cut off", "", health.Error, "ended before the command did"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(httpstream.HeaderProtocolVersion, "v4.channel.k8s.io")
+				opened := make(chan httpstream.Stream, 3)
+				conn := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(stream httpstream.Stream, _ <-chan struct{}) error {
+					opened <- stream
+					return nil
+				})
+				if conn == nil {
+					return
+				}
+				defer conn.Close()
+				var streams []httpstream.Stream
+				for range 3 { // error, stdout and stderr
+					streams = append(streams, <-opened)
+				}
+				for _, stream := range streams {
+					if stream.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
+						_, _ = io.WriteString(stream, tt.status) // the outcome shows
+					}
+					_ = stream.Close()
+				}
+				select {
+				case <-conn.CloseChan():
+				case <-time.After(time.Second):
+				}
+			}))
+			defer server.Close()
+			config := &rest.Config{Host: server.URL}
+			core, err := corev1client.NewForConfig(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}
+			cluster := &Cluster{Client: fake.NewClientBuilder().WithObjects(pod).Build(), config: config, core: core}
+			c, err := newPodExec(&health.Check{PodExec: &health.PodExecCheck{Namespace: "n", Pod: "p", Command: []string{"true"}}}, &Env{Cluster: cluster})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if out := c.Run(ctx); out.Result != tt.want || !strings.Contains(out.Message, tt.message) {
+				t.Errorf("%+v, want %s: %q", out, tt.want, tt.message)
 			}
 		})
 	}

@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,9 +18,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/transport/spdy"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
+	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	health "github.com/bodega-hq/bodega/api/health/v1alpha1"
@@ -64,8 +71,8 @@ var podExecType = Type{
 	Target: func(c *health.Check) string { return podsTarget(c.PodExec.Namespace, c.PodExec.Workload) },
 	Access: func(c *health.Check, _ meta.RESTMapper) ([]Access, error) {
 		p := c.PodExec
-		// Running a command is the create verb, and get as well where the API
-		// server is asked over a WebSocket.
+		// Running a command is the create verb, and get where the API server has to
+		// be asked over a WebSocket.
 		exec := []Access{
 			{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: p.Namespace, Name: p.Pod},
 			{Verb: "get", Resource: "pods", Subresource: "exec", Namespace: p.Namespace, Name: p.Pod},
@@ -166,23 +173,94 @@ func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
 		VersionedParams(&corev1.PodExecOptions{
 			Container: container, Command: p.spec.Command, Stdout: true, Stderr: true,
 		}, scheme.ParameterCodec)
-	websocket, err := remotecommand.NewWebSocketExecutor(p.env.Cluster.config, "GET", request.URL().String())
-	if err != nil {
-		return Errorf("%s: %v", doing, err)
-	}
-	spdy, err := remotecommand.NewSPDYExecutor(p.env.Cluster.config, "POST", request.URL())
-	if err != nil {
-		return Errorf("%s: %v", doing, err)
-	}
-	executor, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
+	executor, end, err := newExecutor(p.env.Cluster.config, request.URL())
 	if err != nil {
 		return Errorf("%s: %v", doing, err)
 	}
 	stdout, stderr := &capped{limit: outputRead}, &capped{}
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	if err == nil && !end.refused && !end.told.Load() {
+		err = errors.New("the connection to the node ended before the command did")
+	}
 	return p.judge(ctx, doing, err, stdout.buffer.Bytes())
+}
+
+// newExecutor makes what runs a command over SPDY, or over a WebSocket where
+// something between here and the API server refuses that.
+func newExecutor(config *rest.Config, to *url.URL) (remotecommand.Executor, *ending, error) {
+	tlsConfig, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	proxy := http.ProxyFromEnvironment
+	if config.Proxy != nil {
+		proxy = config.Proxy
+	}
+	upgrade, err := streamspdy.NewRoundTripperWithConfig(streamspdy.RoundTripperConfig{
+		TLS: tlsConfig, Proxier: proxy, PingPeriod: 5 * time.Second,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, err := rest.HTTPWrappersForConfig(config, upgrade)
+	if err != nil {
+		return nil, nil, err
+	}
+	end := &ending{UpgradeRoundTripper: upgrade}
+	direct, err := remotecommand.NewSPDYExecutorForTransports(transport, spdy.NewUpgraderForStreaming(end), http.MethodPost, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	websocket, err := remotecommand.NewWebSocketExecutor(config, http.MethodGet, to.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	executor, err := remotecommand.NewFallbackExecutor(direct, websocket, func(error) bool { return end.refused })
+	return executor, end, err
+}
+
+// ending notes whether the node said how a command ended. The client takes a
+// connection that ends without a word for exit code 0, and so does the API
+// server on behalf of whoever speaks WebSocket to it; SPDY it passes through.
+type ending struct {
+	httpstream.UpgradeRoundTripper
+	refused bool
+	told    atomic.Bool
+}
+
+func (e *ending) NewConnection(resp *http.Response) (httpstream.Connection, error) {
+	conn, err := e.UpgradeRoundTripper.NewConnection(resp)
+	if err != nil {
+		e.refused = true
+		return nil, err
+	}
+	return endingConnection{conn, e}, nil
+}
+
+type endingConnection struct {
+	httpstream.Connection
+	end *ending
+}
+
+func (c endingConnection) CreateStream(headers http.Header) (httpstream.Stream, error) {
+	stream, err := c.Connection.CreateStream(headers)
+	if err != nil || headers.Get(corev1.StreamType) != corev1.StreamTypeError {
+		return stream, err
+	}
+	return endingStream{stream, c.end}, nil
+}
+
+type endingStream struct {
+	httpstream.Stream
+	end *ending
+}
+
+func (s endingStream) Read(b []byte) (int, error) {
+	n, err := s.Stream.Read(b)
+	if n > 0 {
+		s.end.told.Store(true)
+	}
+	return n, err
 }
 
 // judge reads how a command ended. One that ended with another code than

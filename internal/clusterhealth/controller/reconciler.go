@@ -90,7 +90,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !spec.DeletionTimestamp.IsZero() {
 		// Its checks are owned and go with it.
 		r.engine.Remove(req.Name)
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.retire(ctx, &spec)
 	}
 
 	var err error
@@ -109,6 +109,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	return ctrl.Result{}, err
+}
+
+// retire takes back what was said of a spec that is on its way out: a finalizer
+// may hold it for long, and nobody checks it any more.
+func (r *Reconciler) retire(ctx context.Context, spec *health.ClusterHealthSpec) error {
+	if spec.Status.Overall == "" || spec.Status.Overall == health.Unknown {
+		return nil
+	}
+	now := time.Now()
+	return ignoreChanged(applySpecHealth(ctx, r.client, engine.SpecStatus{
+		Name: spec.Name, UID: string(spec.UID), Generation: spec.Status.HealthGeneration,
+		Summary: verdict.Summary{Overall: health.Unknown, Message: "the spec is being deleted and is no longer checked"},
+		Since:   now, ValidUntil: now,
+	}, ""))
 }
 
 func (r *Reconciler) restore(ctx context.Context, _ *health.ClusterHealthSpec) error {

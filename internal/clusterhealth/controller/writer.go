@@ -207,8 +207,8 @@ func (w *Writer) write(ctx context.Context, key engine.Key, urgent bool) {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		// The object is yet to be created, or is another by that name; the
 		// reconciler sees to it, and this is tried again for as long as the
-		// engine runs the check.
-		w.retry(key, urgent, 200*time.Millisecond)
+		// engine runs the check. It takes its turn, since thousands may be gone.
+		time.AfterFunc(200*time.Millisecond, func() { w.enqueue(key, false) })
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		w.errors.WithLabelValues(kind).Inc()
 		w.log.Error("a status is refused", "kind", kind, "spec", key.Spec, "check", key.Check, "error", err)
@@ -224,10 +224,6 @@ func (w *Writer) write(ctx context.Context, key engine.Key, urgent bool) {
 		w.pauseUntil = time.Now().Add(w.pause)
 		w.add(key, urgent)
 	}
-}
-
-func (w *Writer) retry(key engine.Key, urgent bool, after time.Duration) {
-	time.AfterFunc(after, func() { w.enqueue(key, urgent) })
 }
 
 // Stalled is how long no write has succeeded although some were tried; zero

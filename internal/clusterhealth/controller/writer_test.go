@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +30,9 @@ type written struct {
 	times map[string][]time.Time
 	runs  map[string][]time.Time // times of the runs in the last write
 	down  bool
+	// gone says that there are no objects; tries counts all that is asked.
+	gone  bool
+	tries int
 }
 
 func (w *written) client(t *testing.T) client.Client {
@@ -41,8 +45,12 @@ func (w *written) client(t *testing.T) client.Client {
 		SubResourceApply: func(_ context.Context, _ client.Client, _ string, obj runtime.ApplyConfiguration, _ ...client.SubResourceApplyOption) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if w.down {
+			w.tries++
+			switch {
+			case w.down:
 				return errors.New("connection refused")
+			case w.gone:
+				return apierrors.NewNotFound(health.GroupVersion.WithResource("clusterhealthchecks").GroupResource(), "gone")
 			}
 			body := obj.(*applied)
 			name := body.Metadata.Name
@@ -202,6 +210,32 @@ func TestWritesWaitForTheAPIServer(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if sink.count() != 200 || w.Backlog() != 0 || w.Stalled() != 0 {
 			t.Errorf("%d written, %d wait, stalled %s", sink.count(), w.Backlog(), w.Stalled())
+		}
+		stop()
+	})
+}
+
+// Statuses of objects that are gone are tried again within the budget, and
+// written once the objects are back.
+func TestMissingObjectsAreNoStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newWritten()
+		sink.gone = true
+		w, _, stop := startWriter(t, sink, 50)
+		const checks = 1000
+		for i := range checks {
+			w.CheckRan(engine.Key{Spec: "s", Check: fmt.Sprint("c", i)}, true)
+		}
+		time.Sleep(time.Minute)
+		sink.mu.Lock()
+		if limit := checks + 60*50 + 50; sink.tries > limit {
+			t.Errorf("%d tries in a minute, want at most %d", sink.tries, limit)
+		}
+		sink.gone = false
+		sink.mu.Unlock()
+		time.Sleep(w.Delay(checks))
+		if n := sink.count(); n != checks {
+			t.Errorf("%d of %d statuses are written once their objects are back", n, checks)
 		}
 		stop()
 	})
