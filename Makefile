@@ -60,6 +60,21 @@ kube: ## Leave a Kubernetes control plane running with the health operator, and 
 	go build -o $(CACHE)/sandbox ./internal/clusterhealth/kubetest/sandbox
 	@exec $(CACHE)/sandbox
 
+# Where to push the operator's image is yours to say; what builds it is what is
+# installed.
+IMAGE ?= bodega-operator:0.1.0
+CONTAINER_TOOL ?= $(firstword $(notdir $(shell command -v docker podman buildah)))
+CA_ROOTS ?= $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem))
+
+.PHONY: operator-image
+operator-image: ## Build the operator's container image IMAGE with docker, podman or buildah.
+	@test -n "$(CONTAINER_TOOL)" || { echo "none of docker, podman and buildah is installed" >&2; exit 1; }
+	@test -n "$(CA_ROOTS)" || { echo "no CA roots are found here: name the file with CA_ROOTS=" >&2; exit 1; }
+	mkdir -p bin/image
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/image/bodega-operator ./cmd/bodega-operator
+	cp $(CA_ROOTS) bin/image/ca-certificates.crt
+	$(CONTAINER_TOOL) build -f deploy/operator/Dockerfile -t $(IMAGE) bin/image
+
 .PHONY: postgres
 postgres:
 	@scripts/ensure-postgres.sh

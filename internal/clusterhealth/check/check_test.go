@@ -370,7 +370,7 @@ func TestConnectionEndsBeforeCommand(t *testing.T) {
 				if conn == nil {
 					return
 				}
-				defer conn.Close()
+				defer func() { _ = conn.Close() }() // it ends with the request
 				var streams []httpstream.Stream
 				for range 3 { // error, stdout and stderr
 					streams = append(streams, <-opened)
