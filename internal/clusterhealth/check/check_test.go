@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,18 +12,22 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	sigsyaml "sigs.k8s.io/yaml"
 
@@ -404,5 +409,45 @@ func TestConnectionEndsBeforeCommand(t *testing.T) {
 				t.Errorf("%+v, want %s: %q", out, tt.want, tt.message)
 			}
 		})
+	}
+}
+
+// Checks that look for pods at once find those of their own selector each, and
+// ask for none by that of another.
+func TestListsKeepTheirSelectors(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var list corev1.PodList
+		list.APIVersion, list.Kind = "v1", "PodList"
+		_, value, _ := strings.Cut(r.URL.Query().Get("labelSelector"), "=")
+		list.Items = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: value}}}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list) // the outcome shows
+	}))
+	defer server.Close()
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
+	reader, err := client.New(&rest.Config{Host: server.URL, QPS: -1}, client.Options{Scheme: clientscheme.Scheme, Mapper: mapper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster := &Cluster{Client: reader, Mapper: mapper}
+	var group errgroup.Group
+	for i := range 16 {
+		name := fmt.Sprintf("app-%d", i)
+		group.Go(func() error {
+			for range 200 {
+				pods, err := cluster.pods(t.Context(), "n", labels.SelectorFromSet(labels.Set{"app": name}))
+				if err != nil {
+					return err
+				}
+				if len(pods) != 1 || pods[0].Name != name {
+					return fmt.Errorf("found %s by the selector of %s", pods[0].Name, name)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }

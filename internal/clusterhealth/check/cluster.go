@@ -89,7 +89,13 @@ func short(err error) string {
 
 // fromCache lets the API server answer from its watch cache: a check looks
 // again soon, and need not cost a quorum read.
-var fromCache = &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}
+type fromCache struct{}
+
+// ApplyToList makes options of its own for each list, since the client writes
+// the list's selector into them.
+func (fromCache) ApplyToList(o *client.ListOptions) {
+	o.Raw = &metav1.ListOptions{ResourceVersion: "0"}
+}
 
 // workloadKinds are the kinds whose pods can be meant, and their resources.
 var workloadKinds = map[string]string{
@@ -146,7 +152,7 @@ func (c *Cluster) workload(ctx context.Context, namespace string, ref *health.Wo
 
 func (c *Cluster) pods(ctx context.Context, namespace string, selector labels.Selector) ([]corev1.Pod, error) {
 	var list corev1.PodList
-	if err := c.Client.List(ctx, &list, fromCache, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+	if err := c.Client.List(ctx, &list, fromCache{}, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })

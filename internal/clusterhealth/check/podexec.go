@@ -179,8 +179,11 @@ func (p *podExec) exec(ctx context.Context, pod *corev1.Pod) Outcome {
 	}
 	stdout, stderr := &capped{limit: outputRead}, &capped{}
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
-	if err == nil && !end.refused && !end.told.Load() {
+	switch {
+	case err == nil && end.refusal == nil && !end.told.Load():
 		err = errors.New("the connection to the node ended before the command did")
+	case httpstream.IsUpgradeFailure(err) && end.refusal != nil:
+		err = end.refusal // only the first says why
 	}
 	return p.judge(ctx, doing, err, stdout.buffer.Bytes())
 }
@@ -215,7 +218,7 @@ func newExecutor(config *rest.Config, to *url.URL) (remotecommand.Executor, *end
 	if err != nil {
 		return nil, nil, err
 	}
-	executor, err := remotecommand.NewFallbackExecutor(direct, websocket, func(error) bool { return end.refused })
+	executor, err := remotecommand.NewFallbackExecutor(direct, websocket, func(error) bool { return end.refusal != nil })
 	return executor, end, err
 }
 
@@ -224,14 +227,14 @@ func newExecutor(config *rest.Config, to *url.URL) (remotecommand.Executor, *end
 // server on behalf of whoever speaks WebSocket to it; SPDY it passes through.
 type ending struct {
 	httpstream.UpgradeRoundTripper
-	refused bool
+	refusal error // of SPDY
 	told    atomic.Bool
 }
 
 func (e *ending) NewConnection(resp *http.Response) (httpstream.Connection, error) {
 	conn, err := e.UpgradeRoundTripper.NewConnection(resp)
 	if err != nil {
-		e.refused = true
+		e.refusal = err
 		return nil, err
 	}
 	return endingConnection{conn, e}, nil
