@@ -62,7 +62,7 @@ kube: ## Leave a Kubernetes control plane running with the health operator, and 
 
 # Where to push the operator's image is yours to say; what builds it is what is
 # installed.
-IMAGE ?= bodega-operator:0.1.0
+IMAGE ?= bodega-operator:$(shell sed -n "s/^appVersion: //p" deploy/operator/chart/Chart.yaml)
 CONTAINER_TOOL ?= $(firstword $(notdir $(shell command -v docker podman buildah)))
 CA_ROOTS ?= $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem))
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -168,27 +167,16 @@ func TestResource(t *testing.T) {
 func TestSecretsOfProbes(t *testing.T) {
 	namespace(t, "probes")
 	e := env(t)
-	dir := t.TempDir()
-	authority := writeCertificate(t, dir, "probe", time.Now().Add(time.Hour))
-	var pair [2][]byte
-	for i, file := range []string{"tls.crt", "tls.key"} {
-		text, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		pair[i] = text
-	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "probes", Name: "client"}, Type: corev1.SecretTypeTLS,
-		Data: map[string][]byte{"tls.crt": pair[0], "tls.key": pair[1], "token": []byte("Bearer hunter2\n")},
-	}
+	secret := certificateSecret(t, "probes", "client")
+	secret.Data["token"] = []byte("Bearer hunter2\n")
+	authority := secret.Data[corev1.TLSCertKey]
 	if err := cluster.Client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
 
 	clients := x509.NewCertPool()
 	clients.AppendCertsFromPEM(authority)
-	own, err := tls.X509KeyPair(pair[0], pair[1])
+	own, err := tls.X509KeyPair(authority, secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
 		t.Fatal(err)
 	}

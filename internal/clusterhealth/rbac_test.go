@@ -108,7 +108,7 @@ func TestGrants(t *testing.T) {
 		for i, rule := range granted {
 			for _, verb := range rule.Verbs {
 				if verb == "get" && rule.Resources[0] == "pods/exec" {
-					continue // where it lacks, an older protocol is spoken, which needs create alone
+					continue // it is needed only where something refuses SPDY
 				}
 				*rules = slices.Clone(granted)
 				(*rules)[i].Verbs = slices.DeleteFunc(slices.Clone(rule.Verbs), func(v string) bool { return v == verb })
@@ -227,11 +227,12 @@ func TestSamplesAreGranted(t *testing.T) {
 	}
 }
 
-// certificateSecret is a secret of type kubernetes.io/tls.
+// certificateSecret is a secret of type kubernetes.io/tls, whose certificate is
+// for the name probe and its own authority.
 func certificateSecret(t *testing.T, namespace, name string) *corev1.Secret {
 	t.Helper()
 	dir := t.TempDir()
-	writeCertificate(t, dir, "client", time.Now().Add(time.Hour))
+	writeCertificate(t, dir, "probe", time.Now().Add(time.Hour))
 	out := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Type: corev1.SecretTypeTLS, Data: map[string][]byte{}}
 	for _, file := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
 		text, err := os.ReadFile(filepath.Join(dir, file))

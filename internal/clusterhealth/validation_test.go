@@ -191,6 +191,7 @@ func TestFiveHundredChecks(t *testing.T) {
 func TestWhatIsStoredDecodes(t *testing.T) {
 	const condition = `checks: [{name: a, resource: {apiVersion: v1, kind: Node, conditions: [{jsonPath: "{.a}", operator: %s}]}}]`
 	const window = `{checks: [{name: a, tcp: {address: "h:1"}}], maintenanceWindows: [{name: w, start: %q, end: "2027-01-01T00:00:00Z"}]}`
+	stored := 0
 	for name, text := range map[string]string{
 		"large value":      fmt.Sprintf(condition, "GreaterThan, value: 3000000000"),
 		"small value":      fmt.Sprintf(condition, "GreaterThan, value: -3000000000"),
@@ -220,14 +221,18 @@ func TestWhatIsStoredDecodes(t *testing.T) {
 				t.Logf("refused: %.200s", err)
 				return
 			}
-			stored, err := object.MarshalJSON()
+			stored++
+			text, err := object.MarshalJSON()
 			if err != nil {
 				t.Fatal(err)
 			}
 			var spec health.ClusterHealthSpec
-			if err := json.Unmarshal(stored, &spec); err != nil {
+			if err := json.Unmarshal(text, &spec); err != nil {
 				t.Errorf("is stored, and does not decode: %v", err)
 			}
 		})
+	}
+	if stored < 4 {
+		t.Errorf("%d of these are stored, want the whole numbers at least", stored)
 	}
 }
