@@ -135,6 +135,18 @@ it('every page in light, in dark and on a phone has nothing that axe objects to,
   await page.getByRole('option').filter({ hasText: /milk/i }).first().waitFor();
   wrong.push(...(await look(page, 'palette')));
 
+  // Dialogs that no address opens, at their first field.
+  for (const [key, path, button] of [
+    ['access-add-person', '/access', 'Add a person'],
+    ['access-make-token', '/access?tab=tokens', 'Make a token'],
+    ['stores-add-merchant', '/inventory/stores', 'Add a merchant'],
+  ] as const) {
+    await page.goto(baseUrl() + path);
+    await page.getByRole('button', { name: button }).first().click();
+    await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).and(page.locator(':focus')).waitFor();
+    wrong.push(...(await look(page, key)));
+  }
+
   expect(wrong).toEqual([]);
   // A page that does not exist and an item that does not exist are asked for on purpose.
   expect(complaints.filter((line) => !line.includes('no-such'))).toEqual([]);

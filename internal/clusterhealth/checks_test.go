@@ -3,7 +3,6 @@ package clusterhealth_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -174,8 +173,6 @@ func TestSecretsOfProbes(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM(authority)
 	own, err := tls.X509KeyPair(authority, secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
 		t.Fatal(err)
